@@ -1,0 +1,76 @@
+"""The `keytrail` command: finds the subcommand's module, runs it, and turns errors into one line.
+
+A subcommand is a module of this package with `arguments(parser)` and `run(options) -> exit code`;
+it is imported only when it is called, so that a service's small install can run `keytrail emit`.
+Exit codes: 0 fine, 1 something is wrong, 2 used wrongly.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from keytrail.schemas.errors import KeytrailError, UsageError
+
+COMMANDS = {
+    "up": "start the embedded stack: Kafka, schema registry, ClickHouse, worker, sink",
+    "down": "stop the embedded stack",
+    "status": "what runs, and how far each stage is behind",
+    "demo": "start a stack in a scratch folder, send a scenario, show what was found, stop",
+    "keys": "issue, rotate, suspend, revoke, show and list provisioning keys",
+    "emit": "send one event by hand",
+    "import": "send an existing audit log, such as AWS CloudTrail, as events",
+    "simulate": "send a made-up company's traffic with known anomalies in it",
+    "score": "compare the findings with a simulation's truth file",
+    "anomalies": "show findings; --follow waits for more",
+    "sql": "run a query in ClickHouse",
+    "deadletter": "show records that could not be used",
+    "worker": "run one stream worker (production; `up` starts one by itself)",
+    "sink": "run one ClickHouse sink (production; `up` starts one by itself)",
+    "prepare": "create topics, register schemas, migrate tables (production; `up` does it by itself)",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="keytrail", description="Audit pipeline for provisioning keys.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in arguments if not word.startswith("-")), "")
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == chosen:
+            _module(name).arguments(sub)
+    options = parser.parse_args(arguments)
+    try:
+        return int(_module(options.command).run(options))
+    except UsageError as error:
+        print(f"keytrail {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeytrailError as error:
+        print(f"keytrail {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `keytrail sql ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _module(command: str):  # type: ignore[no-untyped-def]  # modules have no static type
+    try:
+        return importlib.import_module(f"keytrail.cli.{command if command != 'import' else 'import_'}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("keytrail.cli"):
+            raise
+        raise UsageError(
+            f"`{command}` needs the package {error.name}, which is not installed.",
+            'Install it with: pip install "keytrail[stream,sink,embedded]"',
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""Flags that several commands share."""
+
+import argparse
+from pathlib import Path
+
+from keytrail.schemas.settings import Settings, load_settings
+
+
+def connection_flags(parser: argparse.ArgumentParser) -> None:
+    """Which pipeline to talk to; without flags, the one in `KEYTRAIL_DATA_DIR` or ./keytrail-data."""
+    group = parser.add_argument_group("which pipeline")
+    group.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the embedded stack")
+    group.add_argument("--kafka", metavar="HOST:PORT", help="Kafka's address")
+    group.add_argument("--registry", metavar="URL", help="the schema registry's address")
+    group.add_argument("--clickhouse", metavar="URL", help="ClickHouse's HTTP address")
+
+
+def settings_from(options: argparse.Namespace) -> Settings:
+    return load_settings(
+        data_dir=options.data_dir,
+        kafka=options.kafka,
+        registry=options.registry,
+        clickhouse=options.clickhouse,
+    )
+
+
+def json_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="JSON lines, one object a row")

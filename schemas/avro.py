@@ -1,0 +1,104 @@
+"""Avro: reading the committed schemas, and turning records into datums and back.
+
+Datums are what the Avro 1.12 specification calls binary encoding: no header, no schema.
+`wire` puts the Confluent header before them.
+"""
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from importlib.resources import files
+from typing import Any, TypeVar, cast
+
+import fastavro
+from fastavro.types import Schema
+
+from keytrail.schemas.errors import SchemaError
+from keytrail.schemas.records import Header, Occurrence, Profile
+
+Record = TypeVar("Record")
+
+LATEST = {"event": 1, "enriched": 1, "key": 1, "anomaly": 1, "deadletter": 1, "signal": 1}
+
+
+def schema_text(name: str, version: int | None = None) -> str:
+    """The text of a committed schema; `version` None means the latest."""
+    number = LATEST[name] if version is None else version
+    return files("keytrail.schemas").joinpath(f"avsc/{name}.v{number}.avsc").read_text(encoding="utf-8")
+
+
+def parse(text: str) -> Schema:
+    """A schema ready for reading and writing, its logical types left out.
+
+    Times stay whole microseconds and UUIDs stay text: that is what the records hold, and it
+    spares a conversion a field.  Raises `SchemaError` for a text that is no Avro schema.
+    """
+    try:
+        return fastavro.parse_schema(_plain(json.loads(text)))
+    except (ValueError, fastavro.schema.SchemaParseException, fastavro.schema.UnknownType) as error:
+        raise SchemaError(f"Not an Avro schema: {error}.", "Correct the schema's text.") from error
+
+
+def _plain(node: object) -> Any:
+    if isinstance(node, dict):
+        return {name: _plain(value) for name, value in node.items() if name not in {"logicalType", "doc"}}
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    return node
+
+
+def encoder(schema: Schema) -> Callable[[object], bytes]:
+    """A function from a record (one of `records`) to its datum.  Not thread-safe."""
+    buffer = io.BytesIO()
+
+    def encode(record: object) -> bytes:
+        buffer.seek(0)
+        buffer.truncate()
+        fastavro.schemaless_writer(buffer, schema, as_mapping(record))
+        return buffer.getvalue()
+
+    return encode
+
+
+def as_mapping(record: object) -> dict[str, object]:
+    """A record's fields by name, records within it too."""
+    plain = dict(vars(record))
+    for name, value in plain.items():
+        if isinstance(value, list) and value and is_dataclass(value[0]):
+            plain[name] = [vars(item) for item in value]
+        elif is_dataclass(value):
+            plain[name] = vars(value)
+    return plain
+
+
+def decoder(kind: type[Record], writer: Schema, reader: Schema) -> Callable[[bytes, int], Record]:
+    """A function from (bytes, start of the datum) to a record of `kind`.
+
+    `writer` is the schema the datum was written with, `reader` that of `kind`.  The function
+    raises what fastavro raises for a torn datum (`EOFError`, `ValueError`, `IndexError`,
+    `UnicodeDecodeError`, ...) and `ValueError` where bytes are left over.
+    """
+    resolve = None if writer == reader else reader
+    names = {f.name for f in fields(cast(Any, kind))}
+    lists = {name: of for name, of in _LISTS.items() if name in names}
+    singles = {name: of for name, of in _SINGLES.items() if name in names}
+
+    def decode(data: bytes, start: int = 0) -> Record:
+        source = io.BytesIO(data)
+        source.seek(start)
+        datum = cast(dict[str, Any], fastavro.schemaless_reader(source, writer, resolve))
+        if source.tell() != len(data):
+            raise ValueError(f"{len(data) - source.tell()} bytes are left over behind the datum")
+        for name, of in lists.items():
+            datum[name] = [of(**item) for item in datum[name]]
+        for name, of in singles.items():
+            datum[name] = None if datum[name] is None else of(**datum[name])
+        return kind(**datum)
+
+    return decode
+
+
+# Fields that hold records, by name: the same name means the same in every schema.
+_LISTS: Mapping[str, Callable[..., object]] = {"headers": Header, "events": Occurrence}
+_SINGLES: Mapping[str, Callable[..., object]] = {"profile": Profile}

@@ -1,0 +1,190 @@
+"""The records that travel between the parts, as typed Python values.
+
+One class a schema, with the same fields in the same order (a test compares them); what a field
+means stands in the schema's `doc`.  Times are whole microseconds since 1970, UTC.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, NewType
+
+Micros = NewType("Micros", int)
+Severity = Literal["low", "medium", "high", "critical"]
+FindingStatus = Literal["open", "updated", "resolved", "suppressed"]
+EntityType = Literal["key", "subject", "role", "team", "service"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One access change or privileged operation (`event.v1.avsc`)."""
+
+    event_id: str
+    occurred_at: Micros
+    recorded_at: Micros
+    service: str
+    environment: str | None
+    actor_id: str
+    actor_type: str
+    key_id: str | None
+    key_alias: str | None
+    action: str
+    subject: str | None
+    role: str | None = None
+    permissions: list[str] = field(default_factory=list)
+    resource: str | None = None
+    reason: str | None = None
+    ticket: str | None = None
+    approved_by: str | None = None
+    expires_at: Micros | None = None
+    outcome: str = "success"
+    error: str | None = None
+    source_ip: str | None = None
+    user_agent: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    correlation_id: str | None = None
+    before: str | None = None
+    after: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    producer_id: str = ""
+    sequence: int = 0
+
+    @property
+    def whose(self) -> str:
+        """Whose access the event is about: the subject, or else the actor.  Events are keyed by it."""
+        return self.subject or self.actor_id
+
+
+@dataclass(frozen=True)
+class Enrichment:
+    """The fields that `enriched.v1.avsc` adds behind an event's."""
+
+    key_status: str
+    key_owner: str | None
+    key_kind: str | None
+    key_team: str | None
+    findings: list[str]
+    policy_version: str
+    source_partition: int
+    source_offset: int
+    enriched_at: Micros
+
+
+@dataclass(frozen=True)
+class Key:
+    """A provisioning key as of its latest change (`key.v1.avsc`)."""
+
+    key_id: str
+    version: int
+    kind: str
+    owner: str
+    team: str | None
+    status: str
+    issued_at: Micros
+    expires_at: Micros | None = None
+    rotated_at: Micros | None = None
+    suspended_at: Micros | None = None
+    revoked_at: Micros | None = None
+    scope_actions: list[str] = field(default_factory=list)
+    scope_roles: list[str] = field(default_factory=list)
+    scope_resources: list[str] = field(default_factory=list)
+    scope_environments: list[str] = field(default_factory=list)
+    scope_networks: list[str] = field(default_factory=list)
+    scope_hours: str | None = None
+    break_glass: bool = False
+    predecessor: str | None = None
+    successor: str | None = None
+    parent_key: str | None = None
+    aliases: list[str] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+    changed_by: str = ""
+    reason: str | None = None
+    changed_at: Micros = Micros(0)
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """When an event happened and which it was; ordered by time, then id."""
+
+    occurred_at: Micros
+    event_id: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A subject's figures, for rules that compare it with its peers."""
+
+    team: str
+    roles: int
+    previous_roles: int
+    unused: int
+    grown: int
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A rule's word on one entity and cause (`signal.v1.avsc`); internal to the stream."""
+
+    rule: str
+    entity_type: str
+    entity: str
+    cause: str
+    holds: bool
+    severity: str
+    summary: str
+    remedy: str
+    events: list[Occurrence]
+    count: int
+    first_seen: Micros
+    last_seen: Micros
+    details: dict[str, str]
+    policy_version: str
+    profile: Profile | None = None
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """One state of one finding (`anomaly.v1.avsc`)."""
+
+    anomaly_id: str
+    revision: int
+    rule: str
+    rule_version: int
+    severity: str
+    status: str
+    entity_type: str
+    entity: str
+    cause: str
+    first_seen: Micros
+    last_seen: Micros
+    count: int
+    evidence: list[str]
+    summary: str
+    remedy: str
+    technique: str | None
+    policy_version: str
+    details: dict[str, str]
+    emitted_at: Micros
+
+
+@dataclass(frozen=True)
+class Header:
+    name: str
+    value: bytes | None
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A record that could not be used (`deadletter.v1.avsc`)."""
+
+    source_topic: str
+    source_partition: int
+    source_offset: int
+    source_timestamp: Micros
+    reason: str
+    detail: str
+    remedy: str
+    schema_id: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: list[Header]
+    failed_at: Micros

@@ -1,0 +1,32 @@
+"""The topics: what each carries, how it is keyed, and how it is laid out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_WEEK_MS = 7 * 24 * 3600 * 1000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """`per_partition`: as many partitions as the events topic, so that stages stay aligned."""
+
+    name: str
+    keyed_by: str
+    per_partition: bool = True
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+_KEEP = {"retention.ms": "-1"}
+_COMPACTED = {"cleanup.policy": "compact"}
+
+EVENTS = Topic("keytrail.events", "subject", config=_KEEP)
+ENRICHED = Topic("keytrail.enriched", "subject", config=_KEEP)
+SIGNALS = Topic("keytrail.signals", "entity", config={"retention.ms": str(_WEEK_MS)})
+ANOMALIES = Topic("keytrail.anomalies", "entity", config=_KEEP)
+DEAD_LETTERS = Topic("keytrail.deadletter", "source place", config=_KEEP)
+KEYS = Topic("keytrail.keys", "key_id", per_partition=False, config=_COMPACTED)
+SUBJECT_STATE = Topic("keytrail.state.subjects", "subject", config=_COMPACTED)
+FINDING_STATE = Topic("keytrail.state.findings", "entity", config=_COMPACTED)
+
+ALL_TOPICS = (EVENTS, ENRICHED, SIGNALS, ANOMALIES, DEAD_LETTERS, KEYS, SUBJECT_STATE, FINDING_STATE)
+DEFAULT_PARTITIONS = 4
