@@ -5,9 +5,9 @@ means stands in the schema's `doc`.  Times are whole microseconds since 1970, UT
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, NewType
+from typing import Literal, TypeAlias
 
-Micros = NewType("Micros", int)
+Micros: TypeAlias = int
 Severity = Literal["low", "medium", "high", "critical"]
 FindingStatus = Literal["open", "updated", "resolved", "suppressed"]
 EntityType = Literal["key", "subject", "role", "team", "service"]
@@ -98,7 +98,7 @@ class Key:
     labels: dict[str, str] = field(default_factory=dict)
     changed_by: str = ""
     reason: str | None = None
-    changed_at: Micros = Micros(0)
+    changed_at: Micros = 0
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class Registry:
         return schema_id
 
     def text_of(self, schema_id: int) -> str:
-        """The schema's text.  Raises `SchemaError` for an unknown id, `UnavailableError` where none answers."""
+        """The schema's text.  Raises `SchemaError` for an unknown id, `UnavailableError` for no answer."""
         with self._lock:
             if (known := self._texts.get(schema_id)) is not None:
                 return known

@@ -28,7 +28,7 @@ class KafkaSettings:
     bootstrap: str
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def client(self, **more: str | int | bool) -> dict[str, str | int | bool]:
+    def client(self, **more: str | int | float | bool) -> dict[str, str | int | float | bool]:
         """A configuration for a confluent-kafka client; `a_b=1` stands for `a.b`."""
         return {
             "bootstrap.servers": self.bootstrap,
@@ -106,7 +106,7 @@ def load_settings(
 
 
 def find_data_dir(given: Path | None, env: Mapping[str, str] = os.environ) -> Path:
-    """The embedded stack's folder: the flag, `KEYTRAIL_DATA_DIR`, `data_dir` in the file, `./keytrail-data`."""
+    """The stack's folder: the flag, `KEYTRAIL_DATA_DIR`, `data_dir` in the file, or `./keytrail-data`."""
     if given is not None:
         return given.absolute()
     if named := env.get("KEYTRAIL_DATA_DIR"):

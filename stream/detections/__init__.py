@@ -1,0 +1,1 @@
+"""The rules, a module each; `catalogue` lists them, `verdict` says what they answer with."""

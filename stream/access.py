@@ -1,0 +1,123 @@
+"""What one subject holds: its roles, when each was granted and last used.
+
+The state is a last-writer-wins register a role, ordered by (time, event id), so that events of
+one subject give the same state in whichever order they arrive.
+"""
+
+import json
+from dataclasses import dataclass, field
+
+from keytrail.schemas.records import Event, Micros, Occurrence
+
+DAY = 24 * 3600 * 1_000_000
+
+
+@dataclass
+class Role:
+    """One role of a subject.  `last_used_day` counts days since 1970; -1: never used."""
+
+    held: bool
+    changed: Occurrence
+    permissions: tuple[str, ...] = ()
+    last_used_day: int = -1
+
+    @property
+    def day(self) -> int:
+        """The day of the latest grant or revoke."""
+        return self.changed.occurred_at // DAY
+
+
+@dataclass
+class SubjectAccess:
+    """One subject.  `reported` is the team and the number of roles it last told its peers."""
+
+    roles: dict[str, Role] = field(default_factory=dict)
+    team: str = ""
+    team_since: Micros = 0
+    latest_day: int = -1
+    redundant: set[str] = field(default_factory=set)
+    reported_team: str = ""
+    reported_roles: int = 0
+
+    def held(self) -> list[tuple[str, Role]]:
+        """The roles held now, in the order of their latest grant."""
+        return sorted(
+            ((name, role) for name, role in self.roles.items() if role.held),
+            key=lambda item: (item[1].changed.occurred_at, item[1].changed.event_id),
+        )
+
+    def apply(self, event: Event) -> bool:
+        """Take in an event of this subject; True where what it holds, its team or its use changed."""
+        day = event.occurred_at // DAY
+        later = day > self.latest_day
+        self.latest_day = max(day, self.latest_day)
+        changed = self._move(event)
+        if event.outcome != "success":
+            return changed
+        at = Occurrence(event.occurred_at, event.event_id)
+        if event.action == "grant" and event.role is not None:
+            changed |= self._set(event.role, True, at, tuple(event.permissions))
+        elif event.action == "revoke" and event.role is not None:
+            changed |= self._set(event.role, False, at, ())
+        elif event.action == "delete":
+            for name in self.roles:
+                changed |= self._set(name, False, at, ())
+        elif (used := self.roles.get(event.role or "")) is not None and day > used.last_used_day:
+            used.last_used_day = day
+            changed = True
+        return changed or (later and bool(self.roles))
+
+    def _move(self, event: Event) -> bool:
+        team = event.attributes.get("team") or f"service:{event.service}"
+        if team == self.team or event.occurred_at < self.team_since:
+            return False
+        if "team" not in event.attributes and self.team:
+            return False
+        self.team, self.team_since = team, event.occurred_at
+        return True
+
+    def _set(self, name: str, held: bool, at: Occurrence, permissions: tuple[str, ...]) -> bool:
+        role = self.roles.get(name)
+        if role is None:
+            self.roles[name] = Role(held, at, permissions)
+            return True
+        if (at.occurred_at, at.event_id) <= (role.changed.occurred_at, role.changed.event_id):
+            return False
+        role.held, role.changed, role.permissions = held, at, permissions
+        return True
+
+
+def pack(access: SubjectAccess) -> bytes:
+    """The state as stored; see `unpack`."""
+    roles = {
+        name: [int(r.held), r.changed.occurred_at, r.changed.event_id, list(r.permissions), r.last_used_day]
+        for name, r in access.roles.items()
+    }
+    return json.dumps(
+        [
+            roles,
+            access.team,
+            access.team_since,
+            access.latest_day,
+            sorted(access.redundant),
+            access.reported_team,
+            access.reported_roles,
+        ],
+        separators=(",", ":"),
+    ).encode()
+
+
+def unpack(packed: bytes) -> SubjectAccess:
+    roles, team, since, latest, redundant, reported_team, reported_roles = json.loads(packed)
+    return SubjectAccess(
+        roles={
+            name: Role(bool(held), Occurrence(at, event_id), tuple(permissions), used)
+            for name, (held, at, event_id, permissions, used) in roles.items()
+        },
+        team=team,
+        team_since=since,
+        latest_day=latest,
+        redundant=set(redundant),
+        reported_team=reported_team,
+        reported_roles=reported_roles,
+    )

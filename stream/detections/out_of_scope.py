@@ -1,0 +1,69 @@
+"""Out of scope: a key does what it was not issued for.
+
+Each dimension of the scope is its own cause: action, role, resource, environment, network, hours.
+An empty list allows everything, and a value that the event does not state is never out of scope.
+False positives: a scope that was written too tightly.
+ATT&CK T1078 (Valid Accounts); OWASP NHI5:2025 (Overprivileged NHI).
+"""
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from keytrail.schemas.records import Event, Key
+from keytrail.stream.detections.verdict import Rule, Verdict
+from keytrail.stream.hours import within_hours
+from keytrail.stream.keys import KeyAtEvent
+from keytrail.stream.patterns import matches_any
+from keytrail.stream.policy import Policy
+
+RULE = Rule("out_of_scope", 1, "act", "high", "T1078")
+
+
+def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
+    if key.key is None:
+        return
+    for dimension, value in _outside(event, key.key):
+        yield Verdict(
+            RULE,
+            "key",
+            key.key.key_id,
+            dimension,
+            f"Key {key.key.key_id} of {key.key.owner} was used outside its scope: {dimension} {value}.",
+            f"If this is meant, widen the key's scope; if not: keytrail keys suspend {key.key.key_id} "
+            "--reason 'used out of scope'.",
+            details={"owner": key.key.owner, dimension: value, "service": event.service},
+        )
+
+
+def _outside(event: Event, key: Key) -> Iterator[tuple[str, str]]:
+    if key.scope_actions and not matches_any(key.scope_actions, event.action):
+        yield "action", event.action
+    if event.role and key.scope_roles and not matches_any(key.scope_roles, event.role):
+        yield "role", event.role
+    if event.resource and key.scope_resources and not matches_any(key.scope_resources, event.resource):
+        yield "resource", event.resource
+    if (
+        event.environment
+        and key.scope_environments
+        and not matches_any(key.scope_environments, event.environment)
+    ):
+        yield "environment", event.environment
+    if event.source_ip and key.scope_networks and _elsewhere(event.source_ip, key.scope_networks):
+        yield "network", event.source_ip
+    if key.scope_hours and not within_hours(key.scope_hours, event.occurred_at):
+        yield "hours", key.scope_hours
+
+
+def _elsewhere(address: str, networks: Sequence[str]) -> bool:
+    """True where the address lies in none of the networks; text that is no address says nothing."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return not any(ip in network for network in _networks(tuple(networks)))
+
+
+@lru_cache(maxsize=4096)
+def _networks(texts: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)

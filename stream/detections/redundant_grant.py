@@ -1,0 +1,61 @@
+"""Redundant grant: a role gives a subject nothing that its earlier roles did not give.
+
+Formula: permissions(role) is not empty and lies within the union of the permissions of the roles
+granted earlier and still held.  `*` in a permission covers what it matches.  Resolves when the
+role, or the roles that cover it, are gone.  False positives: roles whose permissions are listed
+incompletely.  Source of the idea: IAM Role Diet (2025), "shadowed" roles.
+"""
+
+from collections.abc import Iterator
+
+from keytrail.schemas.records import Event
+from keytrail.stream.access import Role, SubjectAccess
+from keytrail.stream.detections.verdict import Rule, Verdict
+from keytrail.stream.patterns import matches_any
+from keytrail.stream.policy import Policy
+
+RULE = Rule("redundant_grant", 1, "condition", "low", None)
+
+
+def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
+    """What changed with this event; `access` already holds it, and its `redundant` is brought up to date."""
+    now = dict(_redundant(access.held()))
+    for name in sorted(access.redundant - now.keys()):
+        access.redundant.discard(name)
+        yield Verdict(
+            RULE,
+            "subject",
+            event.whose,
+            name,
+            f"{event.whose} no longer holds {name} besides roles that give the same.",
+            "",
+            holds=False,
+        )
+    for name in sorted(now.keys() - access.redundant):
+        access.redundant.add(name)
+        role = now[name]
+        yield Verdict(
+            RULE,
+            "subject",
+            event.whose,
+            name,
+            f"{event.whose} was granted {name}, whose permissions its other roles already give.",
+            f"Revoke {name} from {event.whose}, or take the permissions out of the other roles.",
+            details={"permissions": ", ".join(role.permissions)},
+            evidence=(role.changed,),
+        )
+
+
+def _redundant(held: list[tuple[str, Role]]) -> Iterator[tuple[str, Role]]:
+    given: set[str] = set()
+    for name, role in held:
+        if role.permissions and all(_covered(permission, given) for permission in role.permissions):
+            yield name, role
+        given.update(role.permissions)
+
+
+def _covered(permission: str, given: set[str]) -> bool:
+    if permission in given:
+        return True
+    patterns = [g for g in given if "*" in g]
+    return bool(patterns) and "*" not in permission and matches_any(patterns, permission)

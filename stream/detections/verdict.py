@@ -1,0 +1,42 @@
+"""What a rule is, and what it says of an event."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from keytrail.schemas.records import Occurrence, Profile
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule's standing facts.
+
+    An act (somebody did something) stays open until a person closes it; a condition (something is
+    the case) resolves by itself when it ends.  `technique` is MITRE ATT&CK's id.
+    """
+
+    name: str
+    version: int
+    kind: Literal["act", "condition"]
+    severity: str
+    technique: str | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A rule's word on one entity and cause, given by one event.
+
+    `evidence` stands in for the event where a condition rests on several.  `profile` is set where
+    the subject is to be compared with its peers before the word is final.
+    """
+
+    rule: Rule
+    entity_type: str
+    entity: str
+    cause: str
+    summary: str
+    remedy: str
+    holds: bool = True
+    severity: str = ""
+    details: dict[str, str] = field(default_factory=dict)
+    evidence: tuple[Occurrence, ...] = ()
+    profile: Profile | None = None

@@ -1,0 +1,15 @@
+"""Errors of the stream."""
+
+from keytrail.schemas.errors import KeytrailError
+
+
+class TransactionFailedError(KeytrailError):
+    """A batch's transaction did not commit; none of its output is visible.
+
+    The worker ends: its state in memory is ahead of what was committed.  When it starts again it
+    reads the state back and goes on at the committed offset.
+    """
+
+
+class FencedError(TransactionFailedError):
+    """Another worker has taken the partition over; this one must not write for it any more."""

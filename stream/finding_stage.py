@@ -1,0 +1,145 @@
+"""The second stage: signals about one entity, or one team, come together and become anomaly records.
+
+Knows no Kafka, like the first.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from keytrail.schemas.records import Anomaly, Micros, Profile, Signal
+from keytrail.stream import findings, peers
+from keytrail.stream.detections.catalogue import RULES
+from keytrail.stream.detections.role_sprawl import sprawls
+from keytrail.stream.findings import Finding
+from keytrail.stream.peers import Team
+from keytrail.stream.policy import Policy
+from keytrail.stream.store import StateChange, StateStore
+
+_FINDING, _TEAM = "finding", "team"
+
+
+@dataclass(frozen=True)
+class FindingOutput:
+    anomalies: list[Anomaly]
+    changes: list[StateChange]
+
+
+class FindingStage:
+    """One partition of the signals topic.  Not thread-safe; batches must come in offset order."""
+
+    def __init__(self, policy: Policy, clock: Callable[[], Micros]) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._findings: StateStore[Finding] = StateStore(_FINDING, findings.pack, findings.unpack)
+        self._teams: StateStore[Team] = StateStore(_TEAM, peers.pack, peers.unpack)
+        self._untold: dict[str, None] = {}
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of this partition's changelog, in its order."""
+        if key.startswith(self._teams.prefix):
+            self._teams.restore(key, value)
+            return
+        self._findings.restore(key, value)
+        # What the last run did not get to tell is told once things are quiet.
+        name = key.removeprefix(self._findings.prefix).decode()
+        self._untold[name] = None
+
+    def process(self, signals: Iterable[Signal]) -> FindingOutput:
+        """Take a batch in; the anomalies are those that should not wait until things are quiet."""
+        touched: dict[str, None] = {}
+        for signal in signals:
+            for name in self._take(signal):
+                touched[name] = None
+        anomalies = []
+        for name in touched:
+            finding = self._findings.get(name)
+            if finding is not None and findings.is_due(finding):
+                anomalies.append(self._tell(name, finding))
+            elif finding is not None and not findings.is_told(finding):
+                self._untold[name] = None
+        return FindingOutput(anomalies, self._take_changes())
+
+    def settle(self) -> FindingOutput:
+        """Tell everything that has waited."""
+        anomalies = []
+        for name in list(self._untold):
+            finding = self._findings.get(name)
+            if finding is not None and not findings.is_told(finding):
+                anomalies.append(self._tell(name, finding))
+        self._untold.clear()
+        return FindingOutput(anomalies, self._take_changes())
+
+    @property
+    def has_untold(self) -> bool:
+        return bool(self._untold)
+
+    def _take(self, signal: Signal) -> Iterator[str]:
+        """Names of the findings that the signal touched."""
+        if signal.profile is None:
+            yield from self._apply(signal)
+        else:
+            yield from self._compare(signal, signal.profile)
+
+    def _compare(self, signal: Signal, profile: Profile) -> Iterator[str]:
+        """Set the subject among its peers; where the median moves, the other candidates are judged anew."""
+        team = self._teams.get(profile.team) or Team()
+        median = team.median
+        team.count(profile)
+        team.watch(signal, profile, self._policy.sprawl.least_roles)
+        moved = team.median != median or team.members == self._policy.sprawl.least_peers
+        for candidate in list(team.judged()):
+            about = candidate.signal
+            if about.entity != signal.entity and not moved:
+                continue
+            held = candidate.sprawls
+            candidate.sprawls = sprawls(candidate.profile, team.median, team.members, self._policy)
+            if candidate.sprawls or held:
+                yield from self._apply(_verdict(about, candidate.profile, candidate.sprawls, team))
+            if not candidate.sprawls and candidate.profile.roles < self._policy.sprawl.least_roles:
+                del team.candidates[about.entity]
+        self._teams.put(profile.team, team)
+
+    def _apply(self, signal: Signal) -> Iterator[str]:
+        name = findings.anomaly_id(signal.rule, signal.entity_type, signal.entity, signal.cause)
+        finding = self._findings.get(name)
+        if finding is None:
+            if not signal.holds:
+                return
+            finding = findings.begin(signal)
+        else:
+            findings.grow(finding, signal)
+        self._findings.put(name, finding)
+        yield name
+
+    def _tell(self, name: str, finding: Finding) -> Anomaly:
+        anomaly = findings.tell(finding, RULES[finding.rule], self._clock())
+        self._findings.put(name, finding)
+        self._untold.pop(name, None)
+        return anomaly
+
+    def _take_changes(self) -> list[StateChange]:
+        return self._findings.take_changes() + self._teams.take_changes()
+
+
+def _verdict(about: Signal, profile: Profile, holds: bool, team: Team) -> Signal:
+    """The subject's signal with the team's word in it."""
+    summary = (
+        f"{about.entity} holds {profile.roles} roles, {profile.unused} of them unused; "
+        f"the median in its team {profile.team} is {team.median:g}."
+    )
+    details = {
+        "roles": str(profile.roles),
+        "unused": str(profile.unused),
+        "grown": str(profile.grown),
+        "peers_median": f"{team.median:g}",
+        "peers": str(team.members),
+    }
+    return Signal(
+        **{
+            **vars(about),
+            "holds": holds,
+            "summary": summary,
+            "details": details,
+            "count": profile.roles,
+        }
+    )

@@ -1,0 +1,149 @@
+"""Findings: one entity with one cause; it opens, grows, resolves, and may open again.
+
+A finding is told to subscribers as a row of anomaly records with rising `revision`.  To keep a
+burst to a handful of records, growth is told when the count has doubled, and otherwise once
+things are quiet.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+from keytrail.schemas.records import Anomaly, Micros, Occurrence, Signal
+from keytrail.stream.detections.verdict import Rule
+from keytrail.stream.signals import merge_occurrences
+
+_SEVERITIES = ("low", "medium", "high", "critical")
+
+
+@dataclass
+class Finding:
+    """`told_*` is what the latest anomaly record said; `revision` 0 means none was written."""
+
+    rule: str
+    entity_type: str
+    entity: str
+    cause: str
+    holds: bool
+    severity: str
+    summary: str
+    remedy: str
+    count: int
+    first_seen: Micros
+    last_seen: Micros
+    events: list[Occurrence]
+    details: dict[str, str]
+    policy_version: str
+    revision: int = 0
+    told_holds: bool = False
+    told_count: int = 0
+    told_severity: str = ""
+    told_last: Micros = 0
+    opened: int = field(default=0)
+
+    @property
+    def anomaly_id(self) -> str:
+        return anomaly_id(self.rule, self.entity_type, self.entity, self.cause)
+
+
+def anomaly_id(rule: str, entity_type: str, entity: str, cause: str) -> str:
+    """32 hex digits of a SHA-256 over the four parts, each with its length before it."""
+    text = "".join(f"{len(part)}:{part}" for part in (rule, entity_type, entity, cause))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def begin(signal: Signal) -> Finding:
+    """A finding from its first signal, which must hold."""
+    return Finding(
+        rule=signal.rule,
+        entity_type=signal.entity_type,
+        entity=signal.entity,
+        cause=signal.cause,
+        holds=True,
+        severity=signal.severity,
+        summary=signal.summary,
+        remedy=signal.remedy,
+        count=signal.count,
+        first_seen=signal.first_seen,
+        last_seen=signal.last_seen,
+        events=merge_occurrences(signal.events, ()),
+        details=signal.details,
+        policy_version=signal.policy_version,
+    )
+
+
+def grow(finding: Finding, signal: Signal) -> None:
+    """Take a further signal of the same entity and cause.
+
+    An act's count adds up; a condition that is measured (it has a profile) states its figure anew.
+    """
+    finding.holds = signal.holds
+    if not signal.holds:
+        return
+    measured = signal.profile is not None
+    finding.count = signal.count if measured else finding.count + signal.count
+    finding.events = merge_occurrences(signal.events, () if measured else finding.events)
+    finding.first_seen = min(finding.first_seen, signal.first_seen)
+    finding.last_seen = max(finding.last_seen, signal.last_seen)
+    finding.severity = max(finding.severity, signal.severity, key=_SEVERITIES.index)
+    if signal.last_seen >= finding.last_seen:
+        finding.summary, finding.remedy = signal.summary, signal.remedy
+        finding.details, finding.policy_version = signal.details, signal.policy_version
+
+
+def is_due(finding: Finding) -> bool:
+    """True where subscribers should hear of the finding now rather than when things are quiet."""
+    if finding.holds != finding.told_holds:
+        return True
+    return finding.holds and (
+        finding.count >= 2 * finding.told_count or finding.severity != finding.told_severity
+    )
+
+
+def is_told(finding: Finding) -> bool:
+    """True where the latest record already says all there is to say."""
+    return finding.holds == finding.told_holds and (
+        not finding.holds
+        or (finding.count, finding.last_seen, finding.severity)
+        == (finding.told_count, finding.told_last, finding.told_severity)
+    )
+
+
+def tell(finding: Finding, rule: Rule, now: Micros) -> Anomaly:
+    """The next anomaly record of the finding, which from then on counts as told."""
+    status = "resolved" if not finding.holds else ("updated" if finding.told_holds else "open")
+    finding.revision += 1
+    finding.told_holds, finding.told_count = finding.holds, finding.count
+    finding.told_severity, finding.told_last = finding.severity, finding.last_seen
+    return Anomaly(
+        anomaly_id=finding.anomaly_id,
+        revision=finding.revision,
+        rule=finding.rule,
+        rule_version=rule.version,
+        severity=finding.severity,
+        status=status,
+        entity_type=finding.entity_type,
+        entity=finding.entity,
+        cause=finding.cause,
+        first_seen=finding.first_seen,
+        last_seen=finding.last_seen,
+        count=finding.count,
+        evidence=[occurrence.event_id for occurrence in finding.events],
+        summary=finding.summary,
+        remedy=finding.remedy,
+        technique=rule.technique,
+        policy_version=finding.policy_version,
+        details=finding.details,
+        emitted_at=now,
+    )
+
+
+def pack(finding: Finding) -> bytes:
+    """The finding as stored; see `unpack`."""
+    return json.dumps(asdict(finding), separators=(",", ":")).encode()
+
+
+def unpack(packed: bytes) -> Finding:
+    fields = json.loads(packed)
+    fields["events"] = [Occurrence(**occurrence) for occurrence in fields["events"]]
+    return Finding(**fields)

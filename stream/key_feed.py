@@ -1,0 +1,96 @@
+"""Keeps the key directory up to date from the topic of keys, in a thread of its own."""
+
+import logging
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from keytrail.schemas import avro, wire
+from keytrail.schemas.errors import SchemaError, UnavailableError
+from keytrail.schemas.records import Key
+from keytrail.schemas.registry import Registry
+from keytrail.schemas.settings import KafkaSettings
+from keytrail.schemas.topics import KEYS
+from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.reading import TORN
+
+logger = logging.getLogger(__name__)
+
+_TIMEOUT_S = 30.0
+
+
+class KeyFeed:
+    """`catch_up` makes the directory as fresh as the topic; between calls the thread follows it."""
+
+    def __init__(self, kafka: KafkaSettings, registry: Registry, directory: KeyDirectory) -> None:
+        self._registry = registry
+        self._directory = directory
+        self._reader = avro.parse(avro.schema_text("key"))
+        self._consumer = Consumer(kafka.client(group_id="keytrail-keys", enable_auto_commit=False))
+        self._decoders: dict[int, Callable[[bytes, int], Key]] = {}
+        self._applied: dict[int, int] = {}
+        self._moved = threading.Condition()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="key-feed", daemon=True)
+
+    def start(self) -> None:
+        """Load every key, then follow the topic.  Blocks; raises `UnavailableError` after 30 seconds."""
+        topic = self._consumer.list_topics(KEYS.name, _TIMEOUT_S).topics[KEYS.name]
+        if topic.error is not None or not topic.partitions:
+            raise UnavailableError(f"Topic {KEYS.name} is not there.", "Run `keytrail prepare`.")
+        self._applied = dict.fromkeys(topic.partitions, 0)
+        self._consumer.assign([TopicPartition(KEYS.name, p, OFFSET_BEGINNING) for p in topic.partitions])
+        self._thread.start()
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Wait until every key record that is in the topic now has been applied.  Thread-safe; blocks."""
+        wanted = {
+            p: self._consumer.get_watermark_offsets(TopicPartition(KEYS.name, p), _TIMEOUT_S, cached=False)
+            for p in self._applied
+        }
+        deadline = monotonic() + _TIMEOUT_S
+        with self._moved:
+            # A partition whose records were all compacted away stands at low == high.
+            while any(self._applied[p] < high for p, (low, high) in wanted.items() if low < high):
+                if not self._thread.is_alive() or not self._moved.wait(deadline - monotonic()):
+                    raise UnavailableError(
+                        f"{KEYS.name} could not be read to its end within {_TIMEOUT_S:.0f} s.",
+                        "See whether Kafka and the schema registry run.",
+                    )
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(_TIMEOUT_S)
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            messages = self._consumer.consume(1000, 0.1)
+            for message in messages:
+                if message.error() is None:
+                    self._apply(message.key(), message.value(), message.offset())
+            if messages:
+                with self._moved:
+                    for message in messages:
+                        offset, partition = message.offset(), message.partition()
+                        if message.error() is None and offset is not None and partition is not None:
+                            self._applied[partition] = offset + 1
+                    self._moved.notify_all()
+        self._consumer.close()
+
+    def _apply(self, key: bytes | None, value: bytes | None, offset: int | None) -> None:
+        if value is None:
+            self._directory.forget((key or b"").decode(errors="replace"))
+            return
+        try:
+            schema_id = wire.schema_id_of(value)
+            if schema_id is None:
+                raise SchemaError("The value has no wire header.")
+            if schema_id not in self._decoders:
+                writer = avro.parse(self._registry.text_of(schema_id))
+                self._decoders[schema_id] = avro.decoder(Key, writer, self._reader)
+            self._directory.apply(self._decoders[schema_id](value, wire.HEADER_LENGTH))
+        except (SchemaError, *TORN) as error:
+            logger.error("%s offset %s is no key record (%s); it is left out.", KEYS.name, offset, error)

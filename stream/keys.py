@@ -1,0 +1,73 @@
+"""The keys as the worker knows them, and what one was at the time of an event."""
+
+import threading
+from dataclasses import dataclass
+
+from keytrail.schemas.records import Event, Key, Micros
+
+
+@dataclass(frozen=True)
+class KeyAtEvent:
+    """The key an event names, judged at the event's time.
+
+    `status` is none (no key stated), unknown, active, expired, revoked or suspended.  `key` is
+    None for the first two.
+    """
+
+    status: str
+    key: Key | None
+
+
+NO_KEY = KeyAtEvent("none", None)
+UNKNOWN_KEY = KeyAtEvent("unknown", None)
+
+
+def status_at(key: Key, at: Micros) -> str:
+    """The key's status at a time.  Revocation outweighs expiry, which outweighs suspension."""
+    if key.revoked_at is not None and at >= key.revoked_at:
+        return "revoked"
+    if key.expires_at is not None and at >= key.expires_at:
+        return "expired"
+    if key.suspended_at is not None and at >= key.suspended_at:
+        return "suspended"
+    return "active"
+
+
+class KeyDirectory:
+    """Every key by its id and by its aliases.  One thread applies records while others look up."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Key] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len({key.key_id for key in list(self._by_name.values())})
+
+    def apply(self, key: Key) -> None:
+        """Take a key's latest record; a record older than the one held is left out."""
+        with self._lock:
+            known = self._by_name.get(key.key_id)
+            if known is not None and known.version > key.version:
+                return
+            self._by_name[key.key_id] = key
+            for alias in key.aliases:
+                self._by_name[alias] = key
+
+    def forget(self, key_id: str) -> None:
+        with self._lock:
+            key = self._by_name.pop(key_id, None)
+            for alias in key.aliases if key else ():
+                self._by_name.pop(alias, None)
+
+    def at(self, event: Event) -> KeyAtEvent:
+        """The event's key, found by id and else by alias, as of the event's time."""
+        if event.key_id is None and event.key_alias is None:
+            return NO_KEY
+        key = self._by_name.get(event.key_id or "") or self._by_name.get(event.key_alias or "")
+        if key is None:
+            # An alias alone that nobody registered says nothing about a key.
+            return UNKNOWN_KEY if event.key_id is not None else NO_KEY
+        return KeyAtEvent(status_at(key, event.occurred_at), key)
+
+    def knows(self, key_id: str) -> bool:
+        return key_id in self._by_name

@@ -1,0 +1,196 @@
+"""One source partition's work: restore its state, process its batches, commit each exactly once.
+
+Opening a task takes four steps, in this order; each relies on the one before:
+
+1. Fence: end an earlier owner's unfinished transaction and shut it out.
+2. Read the group's committed offset; nothing can move it now.
+3. Restore the state from the changelog, which holds what was committed with that offset.
+4. Process from that offset on; records before it are left out, whoever delivers them.
+
+The commit of one batch runs in a thread while the next is processed.
+"""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+from keytrail.schemas.errors import UnavailableError
+from keytrail.schemas.settings import KafkaSettings
+from keytrail.schemas.topics import ENRICHED, FINDING_STATE, SUBJECT_STATE, Topic
+from keytrail.stream.compacted import read_to_end
+from keytrail.stream.event_stage import EventBatch, EventStage
+from keytrail.stream.finding_stage import FindingOutput, FindingStage
+from keytrail.stream.key_feed import KeyFeed
+from keytrail.stream.outbox import Outbox
+from keytrail.stream.signal_reading import SignalReader
+from keytrail.stream.source import SourceRecord
+from keytrail.stream.transaction import GroupOffsets, Outgoing, TransactionalWriter
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S = 1.0
+
+
+class PartitionTask(ABC):
+    """Base of both stages' tasks.  Belongs to one event loop; `handle` is called one batch at a time."""
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        group: GroupOffsets,
+        source: Topic,
+        partition: int,
+        changelog: Topic,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self.partition = partition
+        self.source = source
+        self._kafka = kafka
+        self._group = group
+        self._changelog = changelog
+        self._on_failure = on_failure
+        self._writer = TransactionalWriter(kafka, group, source.name, partition)
+        self._next_offset = 0
+        self._lock = asyncio.Lock()
+        self._committing: asyncio.Future[None] | None = None
+        self._opened = asyncio.ensure_future(asyncio.to_thread(self._open))
+
+    async def handle(self, records: Sequence[SourceRecord]) -> None:
+        """Process a batch and send its output on the way; returns before that is committed."""
+        await asyncio.shield(self._opened)
+        async with self._lock:
+            fresh = [record for record in records if record.offset >= self._next_offset]
+            if not fresh:
+                return
+            outgoing = await self._process(fresh)
+            self._next_offset = fresh[-1].offset + 1
+            await self._submit(outgoing, self._next_offset)
+
+    async def close(self) -> None:
+        """Wait for what is under way to be committed; the task handles nothing afterwards."""
+        await asyncio.wait([self._opened])
+        async with self._lock:
+            await self._committed()
+
+    @abstractmethod
+    def _restore(self, key: bytes, value: bytes | None) -> None: ...
+
+    @abstractmethod
+    async def _process(self, records: Sequence[SourceRecord]) -> list[Outgoing]: ...
+
+    async def _submit(self, outgoing: list[Outgoing], next_offset: int | None) -> None:
+        await self._committed()
+        self._writer.write([part for part in outgoing if part.messages])
+        self._committing = asyncio.ensure_future(asyncio.to_thread(self._writer.commit, next_offset))
+        self._committing.add_done_callback(self._report)
+
+    async def _committed(self) -> None:
+        """The latest commit is done.  Raises what it raised."""
+        if self._committing is not None:
+            await asyncio.shield(self._committing)
+
+    def _report(self, commit: "asyncio.Future[None]") -> None:
+        if not commit.cancelled() and (error := commit.exception()) is not None:
+            self._on_failure(error)
+
+    def _open(self) -> None:
+        self._writer.fence()
+        self._next_offset = self._group.committed(self.source.name, self.partition) or 0
+        restored = 0
+        for key, value in read_to_end(self._kafka, self._changelog.name, self.partition):
+            self._restore(key, value)
+            restored += 1
+        logger.info(
+            "%s/%d: %d state records restored, going on at offset %d.",
+            self.source.name,
+            self.partition,
+            restored,
+            self._next_offset,
+        )
+
+
+class EventTask(PartitionTask):
+    """A partition of the events topic."""
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        group: GroupOffsets,
+        source: Topic,
+        partition: int,
+        on_failure: Callable[[BaseException], None],
+        *,
+        stage: EventStage,
+        keys: KeyFeed,
+        outbox: Outbox,
+    ) -> None:
+        self._stage = stage
+        self._keys = keys
+        self._outbox = outbox
+        super().__init__(kafka, group, source, partition, SUBJECT_STATE, on_failure)
+
+    def _restore(self, key: bytes, value: bytes | None) -> None:
+        self._stage.restore(key, value)
+
+    async def _process(self, records: Sequence[SourceRecord]) -> list[Outgoing]:
+        batch = await self._read(records)
+        if self._stage.unknown_keys(batch):
+            await asyncio.to_thread(self._keys.catch_up)
+        output = self._stage.process(batch)
+        return [
+            self._outbox.enriched(ENRICHED, self.partition, output.enriched),
+            self._outbox.signals(output.signals),
+            self._outbox.dead_letters(output.dead),
+            self._outbox.changes(SUBJECT_STATE, self.partition, output.changes),
+        ]
+
+    async def _read(self, records: Sequence[SourceRecord]) -> EventBatch:
+        """The batch as events; where the registry is away, wait for it: the records may be fine."""
+        while True:
+            try:
+                return self._stage.read(records)
+            except UnavailableError as error:
+                logger.warning("%s/%d waits: %s", self.source.name, self.partition, error)
+                await asyncio.sleep(_RETRY_S)
+
+
+class FindingTask(PartitionTask):
+    """A partition of the signals topic.  `settle` is called now and then."""
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        group: GroupOffsets,
+        source: Topic,
+        partition: int,
+        on_failure: Callable[[BaseException], None],
+        *,
+        stage: FindingStage,
+        reader: SignalReader,
+        outbox: Outbox,
+    ) -> None:
+        self._stage = stage
+        self._reader = reader
+        self._outbox = outbox
+        super().__init__(kafka, group, source, partition, FINDING_STATE, on_failure)
+
+    def _restore(self, key: bytes, value: bytes | None) -> None:
+        self._stage.restore(key, value)
+
+    async def _process(self, records: Sequence[SourceRecord]) -> list[Outgoing]:
+        signals, dead = self._reader.read(self.partition, records)
+        return [*self._outgoing(self._stage.process(signals)), self._outbox.dead_letters(dead)]
+
+    async def settle(self) -> None:
+        """Tell subscribers what has waited for quiet."""
+        if not self._opened.done() or not self._stage.has_untold:
+            return
+        async with self._lock:
+            await self._submit(self._outgoing(self._stage.settle()), None)
+
+    def _outgoing(self, output: FindingOutput) -> list[Outgoing]:
+        return [
+            self._outbox.anomalies(output.anomalies),
+            self._outbox.changes(FINDING_STATE, self.partition, output.changes),
+        ]

@@ -1,0 +1,103 @@
+"""Signals: the verdicts of a batch, drawn together by rule, entity and cause.
+
+A burst of two thousand events against one key becomes one signal with a count.  Verdicts that
+alternate (a condition begins, ends, begins) stay apart and in order.
+"""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from keytrail.schemas.records import Event, Micros, Occurrence, Signal
+from keytrail.stream.detections.verdict import Verdict
+
+KEEP = 5
+
+
+def merge_occurrences(known: Iterable[Occurrence], more: Iterable[Occurrence]) -> list[Occurrence]:
+    """The `KEEP` earliest and the `KEEP` latest of both, in order.
+
+    Drawn together in any order and in any groups, the same occurrences give the same result.
+    """
+    every = sorted({(o.occurred_at, o.event_id) for o in (*known, *more)})
+    kept = every if len(every) <= 2 * KEEP else every[:KEEP] + every[-KEEP:]
+    return [Occurrence(at, event_id) for at, event_id in kept]
+
+
+@dataclass
+class _Open:
+    """A signal that still grows."""
+
+    verdict: Verdict
+    first: Micros
+    last: Micros
+    count: int = 0
+    earliest: list[tuple[Micros, str]] = field(default_factory=list)
+    latest: list[tuple[Micros, str]] = field(default_factory=list)
+
+
+class SignalBook:
+    """Collects one batch's verdicts.  Not thread-safe."""
+
+    def __init__(self, policy_version: str) -> None:
+        self._policy_version = policy_version
+        self._open: dict[tuple[str, str, str], _Open] = {}
+        self._signals: list[_Open] = []
+
+    def add(self, verdict: Verdict, event: Event) -> None:
+        name = (verdict.rule.name, verdict.entity, verdict.cause)
+        signal = self._open.get(name)
+        # A profile is a figure, not a count: each one stands for itself.
+        if signal is None or signal.verdict.holds != verdict.holds or verdict.profile is not None:
+            signal = _Open(verdict, event.occurred_at, event.occurred_at)
+            self._open[name] = signal
+            self._signals.append(signal)
+        signal.count += 1
+        for occurrence in verdict.evidence or (Occurrence(event.occurred_at, event.event_id),):
+            at = (occurrence.occurred_at, occurrence.event_id)
+            signal.first = min(signal.first, occurrence.occurred_at)
+            signal.last = max(signal.last, occurrence.occurred_at)
+            _keep_least(signal.earliest, at)
+            _keep_greatest(signal.latest, at)
+
+    def signals(self) -> list[Signal]:
+        """The batch's signals, in the order in which they began."""
+        return [self._close(signal) for signal in self._signals]
+
+    def _close(self, signal: _Open) -> Signal:
+        verdict = signal.verdict
+        earliest = [Occurrence(*at) for at in sorted(signal.earliest)]
+        return Signal(
+            rule=verdict.rule.name,
+            entity_type=verdict.entity_type,
+            entity=verdict.entity,
+            cause=verdict.cause,
+            holds=verdict.holds,
+            severity=verdict.severity or verdict.rule.severity,
+            summary=verdict.summary,
+            remedy=verdict.remedy,
+            events=merge_occurrences(earliest, [Occurrence(*at) for at in signal.latest]),
+            count=signal.count,
+            first_seen=signal.first,
+            last_seen=signal.last,
+            details=verdict.details,
+            policy_version=self._policy_version,
+            profile=verdict.profile,
+        )
+
+
+def routing_key(signal: Signal) -> str:
+    """What a signal's record is keyed by: its entity, or the team where peers are compared."""
+    return f"team:{signal.profile.team}" if signal.profile is not None else signal.entity
+
+
+def _keep_least(kept: list[tuple[Micros, str]], at: tuple[Micros, str]) -> None:
+    kept.append(at)
+    if len(kept) > 4 * KEEP:
+        kept[:] = heapq.nsmallest(KEEP, kept)
+
+
+def _keep_greatest(kept: list[tuple[Micros, str]], at: tuple[Micros, str]) -> None:
+    kept.append(at)
+    if len(kept) > 4 * KEEP:
+        kept[:] = heapq.nlargest(KEEP, kept)

@@ -1,0 +1,33 @@
+"""Records as they come from Kafka, whichever client read them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class SourceRecord(Protocol):
+    """One record of one partition; `timestamp` is in milliseconds."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record made by hand: by a test or a backtest."""
+
+    offset: int
+    value: bytes | None
+    key: bytes | None = None
+    timestamp: int = 0
+    headers: Headers = ()

@@ -1,0 +1,80 @@
+"""State by key, packed, with the changes since the last commit.
+
+Values rest as bytes, so that a million small states fit in memory; those in use are kept as
+objects until the next commit.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class StateChange:
+    """What the changelog is told: the value of a key now, or None where it is gone."""
+
+    key: bytes
+    value: bytes | None
+
+
+class StateStore(Generic[Value]):
+    """Not thread-safe.  A value that was changed in place must be `put` again to be remembered."""
+
+    def __init__(
+        self,
+        prefix: str,
+        pack: Callable[[Value], bytes],
+        unpack: Callable[[bytes], Value],
+        live: int = 20_000,
+    ) -> None:
+        """`prefix` keeps the stores of one changelog apart; `live` bounds the values kept unpacked."""
+        self.prefix = f"{prefix}/".encode()
+        self._pack = pack
+        self._unpack = unpack
+        self._limit = live
+        self._packed: dict[str, bytes] = {}
+        self._live: dict[str, Value] = {}
+        self._changed: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._packed.keys() | self._changed)
+
+    def get(self, key: str) -> Value | None:
+        if (value := self._live.get(key)) is not None:
+            return value
+        if (packed := self._packed.get(key)) is None:
+            return None
+        value = self._live[key] = self._unpack(packed)
+        return value
+
+    def put(self, key: str, value: Value) -> None:
+        self._live[key] = value
+        self._changed.add(key)
+
+    def items(self) -> Iterator[tuple[str, Value]]:
+        """Every key and value, in no order."""
+        for key in self._packed.keys() | self._changed:
+            value = self.get(key)
+            if value is not None:
+                yield key, value
+
+    def take_changes(self) -> list[StateChange]:
+        """The changes since the last call, one a key, for the changelog."""
+        changes = []
+        for key in self._changed:
+            packed = self._packed[key] = self._pack(self._live[key])
+            changes.append(StateChange(self.prefix + key.encode(), packed))
+        self._changed.clear()
+        if len(self._live) > self._limit:
+            self._live.clear()
+        return changes
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of the changelog, in its order."""
+        name = key.removeprefix(self.prefix).decode()
+        if value is None:
+            self._packed.pop(name, None)
+        else:
+            self._packed[name] = value

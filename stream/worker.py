@@ -1,0 +1,200 @@
+"""The worker: a Faust app with an agent for each stage, whose batches are committed by transactions."""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faust
+import mode
+from faust.types import TP
+
+from keytrail.schemas.errors import UsageError
+from keytrail.schemas.records import Micros
+from keytrail.schemas.registry import Registry
+from keytrail.schemas.settings import Settings
+from keytrail.schemas.topics import EVENTS, SIGNALS
+from keytrail.stream.errors import FencedError
+from keytrail.stream.event_stage import EventStage
+from keytrail.stream.finding_stage import FindingStage
+from keytrail.stream.key_feed import KeyFeed
+from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.outbox import Outbox
+from keytrail.stream.partition_task import EventTask, FindingTask, PartitionTask
+from keytrail.stream.policy import Policy
+from keytrail.stream.reading import EventReader
+from keytrail.stream.signal_reading import SignalReader
+from keytrail.stream.transaction import GroupOffsets
+from keytrail.stream.transport import BatchTransport
+
+logger = logging.getLogger(__name__)
+
+GROUP = "keytrail-worker"
+# A killed worker's partitions wait for the session to end; the broker allows no less than 6 s.
+SESSION_S = 6.0
+HEARTBEAT_S = 2.0
+BATCH_RECORDS = 5_000
+SETTLE_S = 1.0
+
+
+def wall_clock() -> Micros:
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """`instance` names a static member of the group, which keeps its partitions over a quick restart."""
+
+    data_dir: Path
+    instance: str | None = None
+    batch_records: int = BATCH_RECORDS
+
+
+class Worker:
+    """Builds the Faust app; `run` serves until SIGTERM or SIGINT."""
+
+    def __init__(self, settings: Settings, policy: Policy, options: WorkerOptions) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._registry = Registry(settings.registry)
+        self._directory = KeyDirectory()
+        self._keys = KeyFeed(settings.kafka, self._registry, self._directory)
+        self._group = GroupOffsets(settings.kafka, GROUP)
+        self._tasks: dict[TP, PartitionTask] = {}
+        self._failure: BaseException | None = None
+        self._crash: asyncio.Future[None] | None = None
+        self.app = self._build_app(options)
+
+    def run(self) -> int:
+        """Serve; returns 0 after an orderly stop, 1 where the worker had to give up."""
+        self._keys.start()
+        logger.info("%d keys loaded.", len(self._directory))
+        worker = faust.Worker(self.app, loglevel="INFO", logfile=None, override_logging=False, quiet=True)
+        try:
+            worker.execute_from_commandline()
+        except SystemExit as ended:
+            if self._failure is not None:
+                logger.error("%s", self._failure)
+                return 1
+            return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+
+    def _build_app(self, options: WorkerOptions) -> faust.App:
+        app = faust.App(
+            GROUP,
+            broker=f"kafka://{self._settings.kafka.bootstrap}",
+            broker_credentials=credentials(self._settings.kafka.properties),
+            datadir=str(options.data_dir),
+            store="memory://",
+            web_enabled=False,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            broker_session_timeout=SESSION_S,
+            broker_heartbeat_interval=HEARTBEAT_S,
+            broker_max_poll_records=options.batch_records,
+            consumer_group_instance_id=options.instance,
+            consumer_max_fetch_size=4 * 1024 * 1024,
+            stream_buffer_maxsize=4,
+            stream_wait_empty=False,
+        )
+        app.transport = BatchTransport(app.conf.broker_consumer, app)
+        for topic in (EVENTS, SIGNALS):
+            channel = app.topic(topic.name, value_serializer="raw", key_serializer="raw", internal=False)
+            app.agent(channel, name=topic.name, supervisor_strategy=mode.CrashingSupervisor)(self._agent)
+        app.on_partitions_assigned.connect(self._assigned)
+        app.on_partitions_revoked.connect(self._revoked)
+        app.timer(SETTLE_S)(self._settle)
+        return app
+
+    async def _agent(self, stream: Any) -> None:
+        async for event in stream.events():
+            task = self._tasks.get(event.message.tp)
+            if task is not None:
+                await task.handle(event.value)
+
+    async def _assigned(self, _app: Any, assigned: set[TP], *_: Any, **__: Any) -> None:
+        """Keep the tasks of partitions that stayed; let go of the others, and open those that came."""
+        gone = [self._tasks.pop(tp) for tp in set(self._tasks) - assigned]
+        await asyncio.gather(*(task.close() for task in gone), return_exceptions=True)
+        for tp in assigned - set(self._tasks):
+            self._tasks[tp] = self._task(tp)
+
+    async def _revoked(self, _app: Any, revoked: set[TP], *_: Any, **__: Any) -> None:
+        """Commit what is under way before another worker may take the partitions."""
+        await asyncio.gather(
+            *(task.close() for tp, task in self._tasks.items() if tp in revoked), return_exceptions=True
+        )
+
+    async def _settle(self) -> None:
+        for task in list(self._tasks.values()):
+            if isinstance(task, FindingTask):
+                await task.settle()
+
+    def _task(self, tp: TP) -> PartitionTask:
+        kafka, outbox = self._settings.kafka, Outbox(self._registry)
+        if tp.topic == EVENTS.name:
+            reader = EventReader(self._registry, wall_clock)
+            stage = EventStage(tp.partition, reader, self._directory, self._policy, wall_clock)
+            return EventTask(
+                kafka,
+                self._group,
+                EVENTS,
+                tp.partition,
+                self._fail,
+                stage=stage,
+                keys=self._keys,
+                outbox=outbox,
+            )
+        return FindingTask(
+            kafka,
+            self._group,
+            SIGNALS,
+            tp.partition,
+            self._fail,
+            stage=FindingStage(self._policy, wall_clock),
+            reader=SignalReader(self._registry, wall_clock),
+            outbox=outbox,
+        )
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, FencedError):
+            logger.warning("%s", error)
+        self._failure = self._failure or error
+        self._crash = asyncio.ensure_future(self.app.crash(error))
+
+
+def credentials(properties: Mapping[str, str]) -> Any:
+    """Faust's credentials from librdkafka's properties; None for a plain connection.
+
+    Raises `UsageError` for a mechanism that Faust's client cannot do.
+    """
+    protocol = properties.get("security.protocol", "plaintext").upper()
+    if protocol == "PLAINTEXT":
+        return None
+    context = _ssl_context(properties) if protocol in ("SSL", "SASL_SSL") else None
+    if protocol == "SSL":
+        return faust.SSLCredentials(context)
+    mechanism = properties.get("sasl.mechanism") or properties.get("sasl.mechanisms") or "PLAIN"
+    if mechanism not in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"):
+        raise UsageError(
+            f"The worker cannot authenticate with sasl.mechanism={mechanism}.",
+            "Use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
+        )
+    return faust.SASLCredentials(
+        username=properties.get("sasl.username"),
+        password=properties.get("sasl.password"),
+        ssl_context=context,
+        mechanism=mechanism,
+    )
+
+
+def _ssl_context(properties: Mapping[str, str]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=properties.get("ssl.ca.location"))
+    if certificate := properties.get("ssl.certificate.location"):
+        context.load_cert_chain(
+            certificate, properties.get("ssl.key.location"), properties.get("ssl.key.password")
+        )
+    return context
