@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 import mode
@@ -104,8 +104,8 @@ class Worker:
         for topic in (EVENTS, SIGNALS):
             channel = app.topic(topic.name, value_serializer="raw", key_serializer="raw", internal=False)
             app.agent(channel, name=topic.name, supervisor_strategy=mode.CrashingSupervisor)(self._agent)
-        app.on_partitions_assigned.connect(self._assigned)
-        app.on_partitions_revoked.connect(self._revoked)
+        app.on_partitions_assigned.connect(cast(Any, self._assigned))
+        app.on_partitions_revoked.connect(cast(Any, self._revoked))
         app.timer(SETTLE_S)(self._settle)
         return app
 
@@ -115,14 +115,14 @@ class Worker:
             if task is not None:
                 await task.handle(event.value)
 
-    async def _assigned(self, _app: Any, assigned: set[TP], *_: Any, **__: Any) -> None:
+    async def _assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
         """Keep the tasks of partitions that stayed; let go of the others, and open those that came."""
         gone = [self._tasks.pop(tp) for tp in set(self._tasks) - assigned]
         await asyncio.gather(*(task.close() for task in gone), return_exceptions=True)
         for tp in assigned - set(self._tasks):
             self._tasks[tp] = self._task(tp)
 
-    async def _revoked(self, _app: Any, revoked: set[TP], *_: Any, **__: Any) -> None:
+    async def _revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         """Commit what is under way before another worker may take the partitions."""
         await asyncio.gather(
             *(task.close() for tp, task in self._tasks.items() if tp in revoked), return_exceptions=True

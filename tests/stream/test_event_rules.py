@@ -1,0 +1,126 @@
+"""The rules that need an event and its key alone."""
+
+import pytest
+from world import DAY, NOON, World, event, key
+
+
+def found(world: World, rule: str) -> set[tuple[str, str]]:
+    return {(entity, cause) for name, entity, cause in world.current() if name == rule}
+
+
+def test_a_key_nobody_registered_is_one_finding_however_often_it_is_used() -> None:
+    world = World()
+    world.send(*(event(key_id="AKIA1") for _ in range(2104)), batch=500)
+    [anomaly] = world.current().values()
+    assert (anomaly.rule, anomaly.entity, anomaly.count) == ("unknown_key", "AKIA1", 2104)
+    assert len(world.anomalies) < 10, "a burst is a handful of records"
+    assert len(anomaly.evidence) == 10
+
+
+def test_an_event_without_a_key_is_not_an_unknown_key() -> None:
+    world = World()
+    world.send(event(key_id=None), event(key_alias="sha256:abc"))
+    assert world.rules() == set()
+
+
+def test_an_alias_stands_for_its_key() -> None:
+    world = World([key("pk_1", aliases=["sha256:abc"], scope_actions=["login"])])
+    world.send(event(key_alias="sha256:abc", action="use"))
+    assert found(world, "out_of_scope") == {("pk_1", "action")}
+
+
+@pytest.mark.parametrize("status", ["expired", "revoked", "suspended"])
+def test_a_key_is_judged_at_the_time_of_the_event(status: str) -> None:
+    since = {"expired": "expires_at", "revoked": "revoked_at", "suspended": "suspended_at"}[status]
+    world = World([key(**{since: NOON})])
+    world.send(event(key_id="pk_1", occurred_at=NOON - 1))
+    assert world.rules() == set()
+    world.send(event(key_id="pk_1", occurred_at=NOON))
+    assert world.rules() == {f"{status}_key"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "inside", "outside", "cause"),
+    [
+        ({"scope_actions": ["use", "log*"]}, {"action": "login"}, {"action": "create"}, "action"),
+        ({"scope_roles": ["reader*"]}, {"role": "Reader-eu"}, {"role": "writer"}, "role"),
+        ({"scope_resources": ["db/*"]}, {"resource": "db/1"}, {"resource": "s3/1"}, "resource"),
+        (
+            {"scope_environments": ["staging"]},
+            {"environment": "staging"},
+            {"environment": "production"},
+            "environment",
+        ),
+        (
+            {"scope_networks": ["10.0.0.0/8"]},
+            {"source_ip": "10.1.2.3"},
+            {"source_ip": "192.0.2.1"},
+            "network",
+        ),
+        (
+            {"scope_hours": "Thu 20:00-21:00 UTC"},
+            {"occurred_at": NOON},
+            {"occurred_at": NOON + DAY},
+            "hours",
+        ),
+    ],
+)
+def test_a_key_keeps_to_its_scope(
+    scope: dict[str, object], inside: dict[str, object], outside: dict[str, object], cause: str
+) -> None:
+    world = World([key(**scope)], clock=lambda: NOON + 2 * DAY)
+    world.send(event(key_id="pk_1", **inside))
+    assert world.rules() == set()
+    world.send(event(key_id="pk_1", **outside))
+    assert found(world, "out_of_scope") == {("pk_1", cause)}
+
+
+def test_what_an_event_does_not_state_is_not_out_of_scope() -> None:
+    scope = {
+        "scope_roles": ["a"],
+        "scope_resources": ["b"],
+        "scope_environments": ["c"],
+        "scope_networks": ["::/0"],
+    }
+    world = World([key(**scope)])
+    world.send(
+        event(key_id="pk_1", environment=None),
+        event(key_id="pk_1", environment=None, source_ip="AWS Internal"),
+    )
+    assert world.rules() == set()
+
+
+def test_a_privileged_grant_is_flagged_unless_another_approved_it() -> None:
+    world = World()
+    grant = {"action": "grant", "role": "AdministratorAccess", "reason": "asked"}
+    world.send(event(**grant, ticket="T-1", approved_by="carol"))
+    assert world.rules() == set()
+    world.send(event(**grant, ticket="T-1", approved_by="bob"))
+    world.send(event(**grant, outcome="denied", subject="mallory"))
+    assert found(world, "privileged_grant") == {("alice", "AdministratorAccess")}
+
+
+def test_issuing_a_key_for_another_is_flagged_unless_the_key_is_scoped_for_it() -> None:
+    world = World([key("pk_hr", scope_actions=["issue_key", "grant"])])
+    issue = {"action": "issue_key", "reason": "new", "resource": "login profile"}
+    world.send(event(**issue, key_id="pk_hr"), event(**issue, subject="bob"), event(**issue, subject=None))
+    assert world.rules() == set()
+    world.send(event(**issue))
+    assert found(world, "key_for_other") == {("alice", "login profile")}
+
+
+def test_a_changed_trust_policy_is_flagged() -> None:
+    world = World()
+    world.send(event(action="update_trust", reason="asked", subject="deploy-role"))
+    assert found(world, "trust_change") == {("deploy-role", "")}
+
+
+def test_an_access_change_without_a_reason_counts_against_its_key_or_service() -> None:
+    world = World([key()])
+    world.send(
+        event(action="revoke", role="r", key_id="pk_1"),
+        event(action="grant", role="r"),
+        event(action="grant", role="r", ticket="T-1"),
+        event(action="use", key_id="pk_1"),
+    )
+    assert found(world, "missing_reason") == {("pk_1", ""), ("iam", "")}

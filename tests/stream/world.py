@@ -1,0 +1,128 @@
+"""A small world for tests of the stream's core: events made by hand, both stages, no Kafka."""
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from keytrail.schemas import avro, wire
+from keytrail.schemas.errors import SchemaError
+from keytrail.schemas.records import Anomaly, Event, Key, Micros, Signal
+from keytrail.schemas.topics import Topic
+from keytrail.stream.event_stage import EventOutput, EventStage
+from keytrail.stream.finding_stage import FindingStage
+from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.policy import Policy
+from keytrail.stream.reading import EventReader
+from keytrail.stream.source import Record, SourceRecord
+
+NOON: Micros = 1_780_000_000_000_000
+SECOND = 1_000_000
+DAY = 24 * 3600 * SECOND
+EVENT_ID = 1
+
+
+class FixedRegistry:
+    """A registry that knows the committed schemas: it answers from a dictionary, with no server behind it."""
+
+    def __init__(self) -> None:
+        self.texts = {EVENT_ID: avro.schema_text("event")}
+
+    def register(self, topic: Topic, text: str) -> int:
+        for schema_id, known in self.texts.items():
+            if known == text:
+                return schema_id
+        self.texts[len(self.texts) + 1] = text
+        return len(self.texts)
+
+    def text_of(self, schema_id: int) -> str:
+        if schema_id not in self.texts:
+            raise SchemaError(f"Schema id {schema_id} is not in the registry.", "Register it.")
+        return self.texts[schema_id]
+
+
+def event(**fields: object) -> Event:
+    """An event with a fresh id at noon, by a service for alice."""
+    base = Event(
+        event_id=str(uuid.uuid4()),
+        occurred_at=NOON,
+        recorded_at=NOON,
+        service="iam",
+        environment="production",
+        actor_id="bob",
+        actor_type="human",
+        key_id=None,
+        key_alias=None,
+        action="use",
+        subject="alice",
+    )
+    return replace(base, **fields)  # type: ignore[arg-type]
+
+
+def key(key_id: str = "pk_1", **fields: object) -> Key:
+    base = Key(key_id, 1, "human", "bob", "platform", "active", NOON - 100 * DAY)
+    return replace(base, **fields)  # type: ignore[arg-type]
+
+
+_encode = avro.encoder(avro.parse(avro.schema_text("event")))
+
+
+def value_of(some: Event) -> bytes:
+    return wire.frame(EVENT_ID) + _encode(some)
+
+
+def records(events: Iterable[Event], start: int = 0) -> list[SourceRecord]:
+    return [Record(start + i, value_of(some), some.whose.encode()) for i, some in enumerate(events)]
+
+
+class World:
+    """Both stages, each over one partition, fed by hand."""
+
+    def __init__(
+        self,
+        keys: Iterable[Key] = (),
+        policy: Policy | None = None,
+        clock: Callable[[], Micros] = lambda: NOON,
+    ) -> None:
+        self.policy = policy or Policy()
+        directory = KeyDirectory()
+        for known in keys:
+            directory.apply(known)
+        reader = EventReader(FixedRegistry(), clock)  # type: ignore[arg-type]
+        self.events = EventStage(0, reader, directory, self.policy, clock)
+        self.findings = FindingStage(self.policy, clock)
+        self.anomalies: list[Anomaly] = []
+        self.changelog: list[tuple[bytes, bytes | None]] = []
+        self.finding_changelog: list[tuple[bytes, bytes | None]] = []
+        self._offset = 0
+
+    def send(self, *events: Event, batch: int = 1000) -> list[EventOutput]:
+        outputs = []
+        for start in range(0, len(events), batch):
+            some = events[start : start + batch]
+            outputs.append(self.send_records(records(some, self._offset)))
+            self._offset += len(some)
+        return outputs
+
+    def send_records(self, some: Sequence[SourceRecord]) -> EventOutput:
+        output = self.events.process(self.events.read(some))
+        self.changelog += [(change.key, change.value) for change in output.changes]
+        self.signal(output.signals)
+        return output
+
+    def signal(self, signals: Iterable[Signal]) -> None:
+        found = self.findings.process(signals)
+        self.anomalies += found.anomalies
+        self.finding_changelog += [(change.key, change.value) for change in found.changes]
+
+    def settle(self) -> None:
+        found = self.findings.settle()
+        self.anomalies += found.anomalies
+        self.finding_changelog += [(change.key, change.value) for change in found.changes]
+
+    def current(self) -> dict[tuple[str, str, str], Anomaly]:
+        """The latest record of each finding, once things are quiet."""
+        self.settle()
+        return {(a.rule, a.entity, a.cause): a for a in self.anomalies}
+
+    def rules(self) -> set[str]:
+        return {rule for rule, _, _ in self.current()}
