@@ -1,6 +1,7 @@
 """Reading a partition of a compacted topic from its beginning to its present end."""
 
 from collections.abc import Iterator
+from time import monotonic
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
@@ -8,6 +9,7 @@ from keytrail.schemas.errors import UnavailableError
 from keytrail.schemas.settings import KafkaSettings
 
 _SILENCE_S = 30.0
+_POLL_S = 0.05
 _BATCH = 10_000
 
 
@@ -26,9 +28,13 @@ def read_to_end(kafka: KafkaSettings, topic: str, partition: int) -> Iterator[tu
     )
     try:
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+        heard = monotonic()
         while True:
-            messages = consumer.consume(_BATCH, _SILENCE_S)
-            if not messages:
+            # `consume` waits for a full batch, so it gets little time.
+            messages = consumer.consume(_BATCH, _POLL_S)
+            if messages:
+                heard = monotonic()
+            elif monotonic() - heard > _SILENCE_S:
                 raise UnavailableError(
                     f"Kafka at {kafka.bootstrap} was silent for {_SILENCE_S:.0f} s while {topic}/{partition} "
                     "was read.",

@@ -19,6 +19,8 @@ from keytrail.stream.reading import TORN
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 30.0
+_POLL_S = 0.2
+_BATCH = 1000
 
 
 class KeyFeed:
@@ -28,7 +30,10 @@ class KeyFeed:
         self._registry = registry
         self._directory = directory
         self._reader = avro.parse(avro.schema_text("key"))
-        self._consumer = Consumer(kafka.client(group_id="keytrail-keys", enable_auto_commit=False))
+        config = kafka.client(group_id="keytrail-keys", enable_auto_commit=False)
+        self._consumer = Consumer(config)
+        # A client of its own: a query on the other would wait for its `consume` to return.
+        self._watermarks = Consumer(config)
         self._decoders: dict[int, Callable[[bytes, int], Key]] = {}
         self._applied: dict[int, int] = {}
         self._moved = threading.Condition()
@@ -48,7 +53,7 @@ class KeyFeed:
     def catch_up(self) -> None:
         """Wait until every key record that is in the topic now has been applied.  Thread-safe; blocks."""
         wanted = {
-            p: self._consumer.get_watermark_offsets(TopicPartition(KEYS.name, p), _TIMEOUT_S, cached=False)
+            p: self._watermarks.get_watermark_offsets(TopicPartition(KEYS.name, p), _TIMEOUT_S, cached=False)
             for p in self._applied
         }
         deadline = monotonic() + _TIMEOUT_S
@@ -67,7 +72,9 @@ class KeyFeed:
 
     def _follow(self) -> None:
         while not self._stop.is_set():
-            messages = self._consumer.consume(1000, 0.1)
+            # `consume` waits for a full batch; so wait for one message, then take what else is there.
+            first = self._consumer.poll(_POLL_S)
+            messages = [first, *self._consumer.consume(_BATCH, 0)] if first is not None else []
             for message in messages:
                 if message.error() is None:
                     self._apply(message.key(), message.value(), message.offset())
@@ -79,6 +86,7 @@ class KeyFeed:
                             self._applied[partition] = offset + 1
                     self._moved.notify_all()
         self._consumer.close()
+        self._watermarks.close()
 
     def _apply(self, key: bytes | None, value: bytes | None, offset: int | None) -> None:
         if value is None:
