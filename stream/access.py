@@ -59,7 +59,8 @@ class SubjectAccess:
             changed |= self._set(event.role, True, at, tuple(event.permissions))
         elif event.action == "revoke" and event.role is not None:
             changed |= self._set(event.role, False, at, ())
-        elif event.action == "delete":
+        elif event.action == "delete" and event.role is None and event.subject not in (None, event.actor_id):
+            # The subject itself is deleted.  With a role, or by the subject, it is a use: of something else.
             for name in self.roles:
                 changed |= self._set(name, False, at, ())
         elif (used := self.roles.get(event.role or "")) is not None and day > used.last_used_day:

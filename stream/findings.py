@@ -7,7 +7,7 @@ things are quiet.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from keytrail.schemas.records import Anomaly, Micros, Occurrence, Signal
 from keytrail.stream.detections.verdict import Rule
@@ -39,7 +39,6 @@ class Finding:
     told_count: int = 0
     told_severity: str = ""
     told_last: Micros = 0
-    opened: int = field(default=0)
 
     @property
     def anomaly_id(self) -> str:
@@ -92,8 +91,11 @@ def grow(finding: Finding, signal: Signal) -> None:
 
 
 def is_due(finding: Finding) -> bool:
-    """True where subscribers should hear of the finding now rather than when things are quiet."""
-    if finding.holds != finding.told_holds:
+    """True where subscribers should hear of the finding now rather than when things are quiet.
+
+    One that opened and ended within a batch is due too: a role that was held for a second was held.
+    """
+    if finding.revision == 0 or finding.holds != finding.told_holds:
         return True
     return finding.holds and (
         finding.count >= 2 * finding.told_count or finding.severity != finding.told_severity
@@ -102,10 +104,9 @@ def is_due(finding: Finding) -> bool:
 
 def is_told(finding: Finding) -> bool:
     """True where the latest record already says all there is to say."""
-    return finding.holds == finding.told_holds and (
-        not finding.holds
-        or (finding.count, finding.last_seen, finding.severity)
-        == (finding.told_count, finding.told_last, finding.told_severity)
+    return finding.revision > 0 and (
+        (finding.holds, finding.count, finding.last_seen, finding.severity)
+        == (finding.told_holds, finding.told_count, finding.told_last, finding.told_severity)
     )
 
 

@@ -19,6 +19,9 @@ from keytrail.stream.policy import Policy
 
 RULE = Rule("out_of_scope", 1, "act", "high", "T1078")
 
+# Taking a role away is always in scope.
+_ROLE_ACTIONS = frozenset({"grant", "use"})
+
 
 def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
     if key.key is None:
@@ -37,22 +40,22 @@ def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  
 
 
 def _outside(event: Event, key: Key) -> Iterator[tuple[str, str]]:
-    if key.scope_actions and not matches_any(key.scope_actions, event.action):
+    if _not_among(key.scope_actions, event.action):
         yield "action", event.action
-    if event.role and key.scope_roles and not matches_any(key.scope_roles, event.role):
+    if event.role and event.action in _ROLE_ACTIONS and _not_among(key.scope_roles, event.role):
         yield "role", event.role
-    if event.resource and key.scope_resources and not matches_any(key.scope_resources, event.resource):
+    if event.resource and _not_among(key.scope_resources, event.resource):
         yield "resource", event.resource
-    if (
-        event.environment
-        and key.scope_environments
-        and not matches_any(key.scope_environments, event.environment)
-    ):
+    if event.environment and _not_among(key.scope_environments, event.environment):
         yield "environment", event.environment
     if event.source_ip and key.scope_networks and _elsewhere(event.source_ip, key.scope_networks):
         yield "network", event.source_ip
     if key.scope_hours and not within_hours(key.scope_hours, event.occurred_at):
         yield "hours", key.scope_hours
+
+
+def _not_among(patterns: Sequence[str], value: str) -> bool:
+    return bool(patterns) and not matches_any(patterns, value)
 
 
 def _elsewhere(address: str, networks: Sequence[str]) -> bool:

@@ -183,3 +183,13 @@ def test_a_restart_in_the_middle_changes_nothing_about_the_findings(history: lis
     assert {n: (a.status == "resolved", a.count, a.evidence) for n, a in after.current().items()} == {
         n: (a.status == "resolved", a.count, a.evidence) for n, a in straight.current().items()
     }
+
+
+def test_what_was_held_for_a_moment_within_one_batch_is_still_reported() -> None:
+    world = World()
+    world.send(
+        grant("alice", "editor", "db:read", "db:write", at=NOON - 3),
+        grant("alice", "reader", "db:read", at=NOON - 2),
+        revoke("alice", "reader", at=NOON - 1),
+    )
+    assert status(world, "redundant_grant", "alice") == "resolved"
