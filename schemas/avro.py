@@ -7,7 +7,7 @@ Datums are what the Avro 1.12 specification calls binary encoding: no header, no
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from importlib.resources import files
 from typing import Any, TypeVar, cast
 
@@ -62,13 +62,15 @@ def encoder(schema: Schema) -> Callable[[object], bytes]:
 
 
 def as_mapping(record: object) -> dict[str, object]:
-    """A record's fields by name, records within it too."""
-    plain = dict(vars(record))
-    for name, value in plain.items():
-        if isinstance(value, list) and value and is_dataclass(value[0]):
-            plain[name] = [vars(item) for item in value]
-        elif is_dataclass(value):
-            plain[name] = vars(value)
+    """A record's fields by name, records within it too.  The result is not to be changed."""
+    plain = vars(record)
+    if not plain.keys() & _NESTED:
+        return plain
+    plain = dict(plain)
+    for name in _LISTS.keys() & plain.keys():
+        plain[name] = [vars(item) for item in cast(list[object], plain[name])]
+    for name in _SINGLES.keys() & plain.keys():
+        plain[name] = None if plain[name] is None else vars(plain[name])
     return plain
 
 
@@ -102,3 +104,4 @@ def decoder(kind: type[Record], writer: Schema, reader: Schema) -> Callable[[byt
 # Fields that hold records, by name: the same name means the same in every schema.
 _LISTS: Mapping[str, Callable[..., object]] = {"headers": Header, "events": Occurrence}
 _SINGLES: Mapping[str, Callable[..., object]] = {"profile": Profile}
+_NESTED = _LISTS.keys() | _SINGLES.keys()

@@ -6,10 +6,19 @@ one subject give the same state in whichever order they arrive.
 
 import json
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from keytrail.schemas.records import Event, Micros, Occurrence
 
 DAY = 24 * 3600 * 1_000_000
+
+
+class Change(Enum):
+    """What an event changed about a subject."""
+
+    NOTHING = auto()
+    USE = auto()  # when it was last seen, or used a role
+    HOLDING = auto()  # the roles it holds, or its team
 
 
 @dataclass
@@ -46,27 +55,39 @@ class SubjectAccess:
             key=lambda item: (item[1].changed.occurred_at, item[1].changed.event_id),
         )
 
-    def apply(self, event: Event) -> bool:
-        """Take in an event of this subject; True where what it holds, its team or its use changed."""
+    def apply(self, event: Event) -> Change:
+        """Take in an event of this subject."""
         day = event.occurred_at // DAY
         later = day > self.latest_day
         self.latest_day = max(day, self.latest_day)
-        changed = self._move(event)
-        if event.outcome != "success":
-            return changed
+        moved = self._move(event)
+        if event.outcome == "success" and self._hold(event):
+            return Change.HOLDING
+        if moved:
+            return Change.HOLDING
+        used = event.outcome == "success" and self._use(event.role, day)
+        return Change.USE if used or (later and self.roles) else Change.NOTHING
+
+    def _hold(self, event: Event) -> bool:
+        """True where a role came or went."""
         at = Occurrence(event.occurred_at, event.event_id)
         if event.action == "grant" and event.role is not None:
-            changed |= self._set(event.role, True, at, tuple(event.permissions))
-        elif event.action == "revoke" and event.role is not None:
-            changed |= self._set(event.role, False, at, ())
-        elif event.action == "delete" and event.role is None and event.subject not in (None, event.actor_id):
+            return self._set(event.role, True, at, tuple(event.permissions))
+        if event.action == "revoke" and event.role is not None:
+            return self._set(event.role, False, at, ())
+        if event.action == "delete" and event.role is None and event.subject not in (None, event.actor_id):
             # The subject itself is deleted.  With a role, or by the subject, it is a use: of something else.
-            for name in self.roles:
-                changed |= self._set(name, False, at, ())
-        elif (used := self.roles.get(event.role or "")) is not None and day > used.last_used_day:
-            used.last_used_day = day
-            changed = True
-        return changed or (later and bool(self.roles))
+            gone = [name for name in self.roles if self._set(name, False, at, ())]
+            return bool(gone)
+        return False
+
+    def _use(self, name: str | None, day: int) -> bool:
+        """True where the role was not used yet on this day."""
+        role = self.roles.get(name or "")
+        if role is None or day <= role.last_used_day:
+            return False
+        role.last_used_day = day
+        return True
 
     def _move(self, event: Event) -> bool:
         team = event.attributes.get("team") or f"service:{event.service}"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from keytrail.schemas.records import DeadLetter, Header, Micros, Signal
 from keytrail.schemas.topics import EVENTS
 from keytrail.stream import access
-from keytrail.stream.access import SubjectAccess
-from keytrail.stream.detections.catalogue import EVENT_RULES, SUBJECT_RULES
+from keytrail.stream.access import Change, SubjectAccess
+from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE
 from keytrail.stream.enrichment import Enricher
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.policy import Policy
@@ -111,8 +111,8 @@ class EventStage:
         subject = self._subjects.get(whose)
         if subject is None and event.action in _BEGINS and event.outcome == "success":
             subject = SubjectAccess()
-        if subject is not None and subject.apply(event):
-            for judge_subject in SUBJECT_RULES:
+        if subject is not None and (change := subject.apply(event)) is not Change.NOTHING:
+            for judge_subject in RULES_BY_CHANGE[change]:
                 for verdict in judge_subject(event, subject, self._policy):
                     book.add(verdict, event)
                     if verdict.holds and verdict.profile is None:

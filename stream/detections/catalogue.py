@@ -6,7 +6,7 @@ To add a rule, write its module and name it here.
 from collections.abc import Callable, Iterable
 
 from keytrail.schemas.records import Event
-from keytrail.stream.access import SubjectAccess
+from keytrail.stream.access import Change, SubjectAccess
 from keytrail.stream.detections import (
     inactive_key,
     key_for_other,
@@ -36,8 +36,11 @@ EVENT_RULES: tuple[EventRule, ...] = (
     missing_reason.judge,
 )
 
-# Rules over what a subject holds; asked when that changes.
-SUBJECT_RULES: tuple[SubjectRule, ...] = (redundant_grant.judge, role_sprawl.judge)
+# Rules over what a subject holds, by the change that may move them.
+RULES_BY_CHANGE: dict[Change, tuple[SubjectRule, ...]] = {
+    Change.HOLDING: (redundant_grant.judge, role_sprawl.judge),
+    Change.USE: (role_sprawl.judge,),
+}
 
 RULES: dict[str, Rule] = {
     rule.name: rule

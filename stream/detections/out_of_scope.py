@@ -48,7 +48,7 @@ def _outside(event: Event, key: Key) -> Iterator[tuple[str, str]]:
         yield "resource", event.resource
     if event.environment and _not_among(key.scope_environments, event.environment):
         yield "environment", event.environment
-    if event.source_ip and key.scope_networks and _elsewhere(event.source_ip, key.scope_networks):
+    if event.source_ip and key.scope_networks and _elsewhere(event.source_ip, tuple(key.scope_networks)):
         yield "network", event.source_ip
     if key.scope_hours and not within_hours(key.scope_hours, event.occurred_at):
         yield "hours", key.scope_hours
@@ -58,13 +58,14 @@ def _not_among(patterns: Sequence[str], value: str) -> bool:
     return bool(patterns) and not matches_any(patterns, value)
 
 
-def _elsewhere(address: str, networks: Sequence[str]) -> bool:
+@lru_cache(maxsize=65_536)
+def _elsewhere(address: str, networks: tuple[str, ...]) -> bool:
     """True where the address lies in none of the networks; text that is no address says nothing."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return not any(ip in network for network in _networks(tuple(networks)))
+    return not any(ip in network for network in _networks(networks))
 
 
 @lru_cache(maxsize=4096)
