@@ -32,26 +32,31 @@ COMMANDS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+def parser_for(command: str) -> argparse.ArgumentParser:
+    """The parser with every command's name, and the flags of this one."""
     parser = argparse.ArgumentParser(
         prog="keytrail", description="Audit pipeline for provisioning keys.", allow_abbrev=False
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    chosen = next((word for word in arguments if not word.startswith("-")), "")
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        if name == chosen:
+        if name == command:
             _module(name).arguments(sub)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in arguments if not word.startswith("-")), "")
     try:
-        return int(_module(options.command).run(options))
+        options = parser_for(chosen).parse_args(arguments)
+        return int(_module(chosen).run(options))
     except UsageError as error:
-        print(f"keytrail {options.command}: {error}", file=sys.stderr)
+        print(f"keytrail {chosen}: {error}", file=sys.stderr)
         return 2
     except KeytrailError as error:
-        print(f"keytrail {options.command}: {error}", file=sys.stderr)
+        print(f"keytrail {chosen}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

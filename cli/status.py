@@ -1,0 +1,88 @@
+"""`keytrail status`: what runs, and how far each stage is behind."""
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from keytrail.cli.options import connection_flags, json_flag, settings_from
+from keytrail.cli.output import print_json, print_table
+from keytrail.deploy.embedded.commands import StackStatus, stack_status
+from keytrail.schemas.errors import UsageError
+from keytrail.schemas.settings import Settings, find_data_dir
+from keytrail.sinks.lag import PartitionLag, read_lag
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    connection_flags(parser)
+    json_flag(parser)
+    parser.add_argument("--partitions", action="store_true", help="lag of each partition, not of each topic")
+
+
+def run(options: argparse.Namespace) -> int:
+    stack = stack_status(find_data_dir(options.data_dir))
+    settings = _settings(options, stack)
+    lags = read_lag(settings.kafka) if settings else []
+    if options.json:
+        print_json({"part": part.name, **asdict(part)} for part in stack.parts)
+        print_json({**asdict(lag), "lag": lag.lag} for lag in lags)
+    else:
+        _print_parts(stack)
+        _print_lags(lags, options.partitions)
+    healthy = settings is not None and all(part.state == "ready" for part in stack.parts)
+    return 0 if healthy else 1
+
+
+def _settings(options: argparse.Namespace, stack: StackStatus) -> Settings | None:
+    """None where no stack runs and nothing else is configured: that is an answer, not a mistake."""
+    try:
+        return settings_from(options)
+    except UsageError:
+        if stack.pid is not None:
+            return None
+        raise
+
+
+def _print_parts(stack: StackStatus) -> None:
+    if stack.pid is None:
+        print("No embedded stack runs here.")
+        return
+    print_table(
+        ("part", "state", "pid", "port", "memory", "up for", "restarts"),
+        [
+            (
+                part.name,
+                part.state,
+                part.pid or "",
+                part.port or "",
+                f"{part.rss_bytes / 2**20:.0f} MiB",
+                _duration(part.uptime_s),
+                part.restarts,
+            )
+            for part in stack.parts
+        ],
+    )
+
+
+def _print_lags(lags: Iterable[PartitionLag], each_partition: bool) -> None:
+    rows: dict[tuple[str, ...], list[PartitionLag]] = {}
+    for lag in lags:
+        place = (lag.stage, lag.topic) + ((str(lag.partition),) if each_partition else ())
+        rows.setdefault(place, []).append(lag)
+    if rows:
+        print()
+        print_table(
+            ("stage", "reads", *(("partition",) if each_partition else ()), "end", "lag"),
+            [
+                (*place, sum(lag.end for lag in some), sum(lag.lag for lag in some))
+                for place, some in rows.items()
+            ],
+        )
+
+
+def _duration(seconds: float) -> str:
+    whole = int(seconds)
+    if whole >= 86_400:
+        return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"

@@ -1,0 +1,39 @@
+"""`keytrail worker`: one stream worker."""
+
+import argparse
+import logging
+import tempfile
+from pathlib import Path
+
+from keytrail.cli.options import connection_flags, settings_from
+from keytrail.stream.policy import Policy
+from keytrail.stream.worker import BATCH_RECORDS, Worker, WorkerOptions
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    connection_flags(parser)
+    parser.add_argument(
+        "--instance",
+        metavar="NAME",
+        help="static name in the group: restarted within 6 s, it keeps its partitions",
+    )
+    parser.add_argument(
+        "--batch",
+        type=int,
+        default=BATCH_RECORDS,
+        metavar="N",
+        help="most records in one transaction (%(default)s)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    settings = settings_from(options)
+    log_to_stderr()
+    with tempfile.TemporaryDirectory(prefix="keytrail-worker-") as scratch:
+        return Worker(settings, Policy(), WorkerOptions(Path(scratch), options.instance, options.batch)).run()
+
+
+def log_to_stderr() -> None:
+    """Our own log lines from INFO on, other libraries' from WARNING on."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("keytrail").setLevel(logging.INFO)

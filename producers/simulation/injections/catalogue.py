@@ -1,0 +1,94 @@
+"""Every rule's anomalies and near misses, and how many of each a simulation holds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isqrt
+
+from keytrail.producers.simulation.injections import (
+    credentials,
+    key_state,
+    privilege,
+    reasons,
+    redundancy,
+    scope,
+    sprawl,
+)
+from keytrail.producers.simulation.stage import FIRST_DAY, LAST_DAY, Stage
+
+Case = Callable[[Stage, int], None]
+
+_MOST = 60
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One rule: its anomalies come in these variants, its near misses in those."""
+
+    anomalies: tuple[Case, ...]
+    near_misses: tuple[Case, ...]
+
+
+KINDS = (
+    Kind(
+        (
+            sprawl.slow_and_unused,
+            sprawl.fast_and_used,
+            sprawl.in_a_small_team,
+            sprawl.used_once_long_ago,
+        ),
+        (sprawl.seven_roles, sprawl.slow_and_used, sprawl.below_the_peers, sprawl.ten_in_a_small_team),
+    ),
+    Kind(
+        (redundancy.within_one_role, redundancy.within_two_roles, redundancy.under_a_pattern),
+        (
+            redundancy.overlapping,
+            redundancy.narrow_before_broad,
+            redundancy.cover_taken_back,
+            redundancy.unlisted,
+        ),
+    ),
+    Kind((key_state.unknown_to_all, key_state.unknown_to_services), (key_state.known_by_its_hash,)),
+    Kind((key_state.rotated_and_expired, key_state.term_over), (key_state.hour_before_expiry,)),
+    Kind(
+        (key_state.revoked_from_person, key_state.revoked_from_service), (key_state.minute_before_revocation,)
+    ),
+    Kind((key_state.suspended_and_used, key_state.suspended_and_denied), (key_state.before_suspension,)),
+    Kind(
+        (
+            scope.other_action,
+            scope.other_role,
+            scope.other_resource,
+            scope.other_environment,
+            scope.other_network,
+            scope.other_hours,
+        ),
+        (scope.nothing_stated, scope.edge_of_hours, scope.edge_of_network, scope.role_of_an_update),
+    ),
+    Kind(
+        (privilege.not_approved, privilege.approved_by_oneself, privilege.approved_without_ticket),
+        (privilege.approved,),
+    ),
+    Kind(
+        (credentials.key_for_other, credentials.unnamed_key_for_other),
+        (credentials.key_by_identity, credentials.key_for_oneself, credentials.key_for_other_denied),
+    ),
+    Kind((credentials.trust_changed,), (credentials.trust_change_denied,)),
+    Kind(
+        (reasons.grant_without, reasons.rotation_without, reasons.without_key),
+        (reasons.reason_alone, reasons.ticket_alone, reasons.failed_without),
+    ),
+)
+
+
+def inject(stage: Stage, events: int) -> None:
+    """Adds each kind to the plan, spread over the period; their number grows with the root of the events."""
+    many = min(_MOST, isqrt(events) // 40)
+    for kind in KINDS:
+        _spread(stage, kind.anomalies, max(many, len(kind.anomalies), 2))
+        _spread(stage, kind.near_misses, max(many // 2, len(kind.near_misses)))
+
+
+def _spread(stage: Stage, variants: tuple[Case, ...], count: int) -> None:
+    for number in range(count):
+        share = (number + stage.rng.random()) / count
+        variants[number % len(variants)](stage, FIRST_DAY + int((LAST_DAY - FIRST_DAY) * share))

@@ -1,0 +1,91 @@
+"""The simulation: what was planned and the ordinary traffic, merged into one stream."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from random import Random
+
+from keytrail.producers.simulation.calendar import Calendar
+from keytrail.producers.simulation.founding import Founding, size_for
+from keytrail.producers.simulation.injections.catalogue import inject
+from keytrail.producers.simulation.keys import KeyRing
+from keytrail.producers.simulation.lifecycle import plan_lifecycle
+from keytrail.producers.simulation.rota import plan_rotations
+from keytrail.producers.simulation.stage import Stage
+from keytrail.producers.simulation.traffic import Traffic
+from keytrail.producers.simulation.truth import Label
+from keytrail.schemas.errors import UsageError
+from keytrail.schemas.records import Event, Key
+
+DEFAULT_START = date(2026, 1, 5)
+FEWEST_EVENTS = 100
+FEWEST_WITH_ANOMALIES = 2_000
+# Keys are up to three years older than the first day, and no time lies before 1970.
+_FIRST_YEAR, _LAST_YEAR = 1975, 9000
+
+
+class Simulation:
+    """Half a year of a made-up company's audit events, `events` in number.
+
+    The same arguments give the same keys, events and truth, byte for byte.  What is kept in
+    memory grows with the company, not with the events.  Raises `UsageError` where `events` are too
+    few or `start` is out of reach.
+    """
+
+    def __init__(
+        self, events: int, seed: int, start: date = DEFAULT_START, *, anomalies: bool = True
+    ) -> None:
+        fewest = FEWEST_WITH_ANOMALIES if anomalies else FEWEST_EVENTS
+        if events < fewest:
+            raise UsageError(
+                f"{events} events are too few for a simulation.",
+                f"Ask for {fewest} or more" + (", or leave the anomalies out." if anomalies else "."),
+            )
+        if not _FIRST_YEAR <= start.year <= _LAST_YEAR:
+            raise UsageError(
+                f"The simulation cannot start in {start.year}.",
+                f"Choose a year from {_FIRST_YEAR} to {_LAST_YEAR}.",
+            )
+        self._count = events
+        self._name = f"simulation-{seed}-{events}-{start.isoformat()}" + ("" if anomalies else "-plain")
+        self._calendar = Calendar(start)
+        rng = Random(f"{self._name}/plan")  # noqa: S311
+        self._ring = KeyRing(rng)
+        self._company = Founding(size_for(events), self._ring, self._calendar, rng).found()
+        stage = Stage(self._company, self._ring, self._calendar, rng)
+        if anomalies:
+            inject(stage, events)
+        plan_rotations(stage, plan_lifecycle(stage), events)
+        self._planned = sorted(stage.plan.events.values(), key=lambda event: event.occurred_at)
+        self._plan = replace(stage.plan, events={})
+
+    def keys(self) -> list[Key]:
+        """Every key of the company in its final form; they must be known before the first event."""
+        return list(self._ring)
+
+    def truth(self) -> list[Label]:
+        """What is to be found in the events, and what is not, in the order in which it happens."""
+        return sorted(self._plan.labels, key=lambda label: label.at)
+
+    def events(self) -> Iterator[Event]:
+        """All events, ordered by `occurred_at` but for some that are a few seconds late.
+
+        May be called again, and then gives the same events.
+        """
+        rng = Random(f"{self._name}/traffic")  # noqa: S311
+        traffic = Traffic(self._company, self._plan, self._calendar, rng, f"{self._name}-traffic")
+        planned = self._numbered()
+        following = next(planned, None)
+        for event in traffic.events(self._count - len(self._planned)):
+            while following is not None and following.occurred_at <= event.occurred_at:
+                yield following
+                following = next(planned, None)
+            yield event
+        if following is not None:
+            yield following
+        yield from planned
+
+    def _numbered(self) -> Iterator[Event]:
+        """The planned events in order; they count as one producer's, and the traffic as another's."""
+        for number, event in enumerate(self._planned, 1):
+            yield replace(event, producer_id=f"{self._name}-planned", sequence=number)

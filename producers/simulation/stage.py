@@ -1,0 +1,130 @@
+"""Where the period is planned: the company, chance, and the plan as it grows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+
+from keytrail.producers.simulation.calendar import DAYS, MINUTE, SECOND, Calendar
+from keytrail.producers.simulation.company import Company, Member, Posture
+from keytrail.producers.simulation.keys import KeyRing
+from keytrail.producers.simulation.scribe import Scribe
+from keytrail.producers.simulation.truth import Label
+from keytrail.schemas.errors import UsageError
+from keytrail.schemas.records import Event, Micros
+
+# The first hours belong to the inventory of existing access; nobody does anything else yet.
+INVENTORY_HOURS = 6
+# Anomalies begin a month in: until then all of the company's roles are young.
+FIRST_DAY = 32
+LAST_DAY = DAYS - 6
+_LABELLED_EVENTS = 5
+
+
+@dataclass(frozen=True)
+class Shift:
+    """From `at` on, a full hour, ordinary traffic sees the member so."""
+
+    at: Micros
+    number: int
+    posture: Posture
+
+
+@dataclass(frozen=True)
+class Duty:
+    """From `at` on, a full hour, the member is on call for its team."""
+
+    at: Micros
+    team: str
+    number: int
+
+
+@dataclass
+class Plan:
+    """What was decided before the first event: events by id, and everybody's posture at the start."""
+
+    events: dict[str, Event] = field(default_factory=dict)
+    opening: dict[int, Posture] = field(default_factory=dict)
+    shifts: list[Shift] = field(default_factory=list)
+    duties: list[Duty] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+
+
+class Stage:
+    """Used by whoever adds to the plan, one after another; the order is part of what a seed means.
+
+    `catalogue` holds the daily roles of all ordinary teams.
+    """
+
+    def __init__(self, company: Company, keys: KeyRing, calendar: Calendar, rng: Random) -> None:
+        self.company = company
+        self.keys = keys
+        self.calendar = calendar
+        self.rng = rng
+        self.scribe = Scribe(company, rng)
+        self.plan = Plan()
+        self.catalogue = [
+            role for team in company.teams if team.kind == "ordinary" for role in team.roles.daily
+        ]
+        self._unclaimed = list(company.members)
+        rng.shuffle(self._unclaimed)
+        self._claimed: set[int] = set()
+        self._teams_of_loners: set[str] = set()
+
+    def claim(self, suits: Callable[[Member], bool], *, alone: bool = False) -> Member:
+        """A member that nobody else on this stage has anything to do with.
+
+        `alone`: nor does anybody who asks so get a second member of that team.
+        """
+        for place, member in enumerate(self._unclaimed):
+            if suits(member) and not (alone and member.team.name in self._teams_of_loners):
+                if alone:
+                    self._teams_of_loners.add(member.team.name)
+                del self._unclaimed[place]
+                self._claimed.add(member.number)
+                return member
+        raise UsageError("The simulated company is too small for its anomalies.", "Ask for more events.")
+
+    def is_claimed(self, member: Member) -> bool:
+        return member.number in self._claimed
+
+    def tell(self, *events: Event) -> None:
+        """These events happen; to tell one again changes nothing."""
+        self.plan.events.update((event.event_id, event) for event in events)
+
+    def expect(
+        self, rule: str, entity_type: str, entity: str, cause: str, events: list[Event], note: str
+    ) -> None:
+        """These events are an anomaly."""
+        self._label(rule, entity_type, entity, cause, events, note, expected=True)
+
+    def spare(
+        self, rule: str, entity_type: str, entity: str, cause: str, events: list[Event], note: str
+    ) -> None:
+        """These events come near one and are none."""
+        self._label(rule, entity_type, entity, cause, events, note, expected=False)
+
+    def _label(
+        self,
+        rule: str,
+        entity_type: str,
+        entity: str,
+        cause: str,
+        events: list[Event],
+        note: str,
+        *,
+        expected: bool,
+    ) -> None:
+        self.tell(*events)
+        ordered = sorted(events, key=lambda event: event.occurred_at)
+        ids = [event.event_id for event in ordered[:_LABELLED_EVENTS]]
+        at = datetime.fromtimestamp(ordered[-1].occurred_at / SECOND, UTC).isoformat()
+        self.plan.labels.append(Label(rule, entity_type, entity, cause, expected, ids, at, note))
+
+    def moment(self, day: int) -> Micros:
+        """A moment of the first working day from `day` on."""
+        return self.calendar.working_moment(day, self.rng)
+
+    def soon_after(self, at: Micros) -> Micros:
+        """One to four minutes later."""
+        return Micros(at + self.rng.randint(MINUTE, 4 * MINUTE))

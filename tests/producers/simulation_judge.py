@@ -1,0 +1,174 @@
+"""A naive judge of the first rules, as they are defined: all history in memory, nothing clever.
+
+It shares no code with the stream; the simulation's labels are held against it.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from datetime import UTC, datetime, time
+from fnmatch import fnmatchcase
+from statistics import median
+from zoneinfo import ZoneInfo
+
+from keytrail.producers.simulation import Finding
+from keytrail.schemas.records import Event, Key
+
+_DAY = 24 * 3600 * 1_000_000
+_ACCESS_CHANGES = {
+    "grant",
+    "revoke",
+    "issue_key",
+    "rotate_key",
+    "revoke_key",
+    "suspend_key",
+    "update_trust",
+}
+_PRIVILEGED = ["*admin*", "*fullaccess*", "*poweruser*", "*superuser*", "root", "owner", "*:*"]
+_WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+
+
+def judge(keys: Iterable[Key], events: Iterable[Event]) -> set[Finding]:
+    """Every finding that the events ever give rise to, in the order given."""
+    return _Judge(keys).judge(events)
+
+
+class _Subject:
+    def __init__(self) -> None:
+        self.team = ""
+        self.latest = 0
+        self.held: dict[str, tuple[int, list[str]]] = {}  # role -> (granted at, permissions), oldest first
+        self.used: dict[str, int] = {}
+
+
+class _Judge:
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self._keys: dict[str, Key] = {}
+        for key in keys:
+            for name in (key.key_id, *key.aliases):
+                self._keys[name] = key
+        self._subjects: dict[str, _Subject] = {}
+        self._found: set[Finding] = set()
+
+    def judge(self, events: Iterable[Event]) -> set[Finding]:
+        for event in events:
+            self._by_key(event)
+            self._by_act(event)
+            self._by_state(event)
+        return self._found
+
+    def _find(self, rule: str, entity_type: str, entity: str, cause: str = "") -> None:
+        self._found.add(Finding(rule, entity_type, entity, cause))
+
+    def _by_key(self, event: Event) -> None:
+        name = event.key_id or event.key_alias
+        if name is None:
+            return
+        key = self._keys.get(name)
+        if key is None:
+            self._find("unknown_key", "key", name)
+            return
+        if key.revoked_at is not None and event.occurred_at >= key.revoked_at:
+            self._find("revoked_key", "key", key.key_id)
+        elif key.expires_at is not None and event.occurred_at >= key.expires_at:
+            self._find("expired_key", "key", key.key_id)
+        elif key.suspended_at is not None and event.occurred_at >= key.suspended_at:
+            self._find("suspended_key", "key", key.key_id)
+        for dimension in _outside(event, key):
+            self._find("out_of_scope", "key", key.key_id, dimension)
+
+    def _by_act(self, event: Event) -> None:
+        succeeded = event.outcome == "success"
+        if event.action == "grant" and event.role is not None and _matches(_PRIVILEGED, event.role):
+            approved = event.ticket and event.approved_by and event.approved_by != event.actor_id
+            if not approved:
+                self._find("privileged_grant", "subject", event.whose, event.role)
+        if event.action == "issue_key" and succeeded and event.subject not in (None, event.actor_id):
+            key = self._keys.get(event.key_id or "")
+            if key is None or "issue_key" not in key.scope_actions:
+                self._find("key_for_other", "subject", event.whose, event.resource or "key")
+        if event.action == "update_trust" and succeeded:
+            self._find("trust_change", "subject", event.whose)
+        if event.action in _ACCESS_CHANGES and succeeded and not event.reason and not event.ticket:
+            if event.key_id:
+                self._find("missing_reason", "key", event.key_id)
+            else:
+                self._find("missing_reason", "service", event.service)
+
+    def _by_state(self, event: Event) -> None:
+        subject = self._subjects.setdefault(event.whose, _Subject())
+        team = event.attributes.get("team") or f"service:{event.service}"
+        teams = {subject.team, team}
+        subject.team = team
+        subject.latest = max(subject.latest, event.occurred_at)
+        changed = len(teams) > 1
+        if event.outcome == "success" and event.role is not None:
+            if event.action == "grant":
+                subject.held.pop(event.role, None)
+                subject.held[event.role] = (event.occurred_at, event.permissions)
+                changed = True
+            elif event.action == "revoke":
+                subject.held.pop(event.role, None)
+                changed = True
+            elif event.action == "use":
+                subject.used[event.role] = max(subject.used.get(event.role, 0), event.occurred_at)
+        if changed:
+            self._redundant(event.whose, subject)
+            for each in teams:
+                self._sprawling(each)
+        elif len(subject.held) >= 8:
+            self._sprawling(team)
+
+    def _redundant(self, name: str, subject: _Subject) -> None:
+        given: list[str] = []
+        for role, (_, permissions) in subject.held.items():
+            if permissions and all(_matches(given, permission) for permission in permissions):
+                self._find("redundant_grant", "subject", name, role)
+            given += permissions
+
+    def _sprawling(self, team: str) -> None:
+        members = {name: s for name, s in self._subjects.items() if s.team == team and s.held}
+        suspects = {name: s for name, s in members.items() if len(s.held) >= 8}
+        if not suspects:
+            return
+        usual = median(len(s.held) for s in members.values())
+        for name, subject in suspects.items():
+            held = len(subject.held)
+            if held < 15 if len(members) < 5 else held < 2 * usual:
+                continue
+            unused = sum(subject.used.get(r, -1) <= subject.latest - 90 * _DAY for r in subject.held)
+            grown = sum(at > subject.latest - 30 * _DAY for at, _ in subject.held.values())
+            if 2 * unused >= held or grown >= 5:
+                self._find("role_sprawl", "subject", name, team)
+
+
+def _outside(event: Event, key: Key) -> list[str]:
+    found = []
+    if key.scope_actions and not _matches(key.scope_actions, event.action):
+        found.append("action")
+    is_role_matter = event.action in {"grant", "use"} and event.role is not None
+    if is_role_matter and key.scope_roles and not _matches(key.scope_roles, event.role or ""):
+        found.append("role")
+    if event.resource and key.scope_resources and not _matches(key.scope_resources, event.resource):
+        found.append("resource")
+    if event.environment and key.scope_environments and event.environment not in key.scope_environments:
+        found.append("environment")
+    if event.source_ip and key.scope_networks:
+        address = ipaddress.ip_address(event.source_ip)
+        if not any(address in ipaddress.ip_network(network) for network in key.scope_networks):
+            found.append("network")
+    if key.scope_hours and not _within(key.scope_hours, event.occurred_at):
+        found.append("hours")
+    return found
+
+
+def _within(hours: str, at: int) -> bool:
+    """`hours` as the simulation writes them: `Mon-Fri 07:00-19:00 Europe/Berlin`."""
+    days, times, zone = hours.split(" ")
+    first, last = (_WEEKDAYS.index(day) for day in days.split("-"))
+    begin, end = (time.fromisoformat(text) for text in times.split("-"))
+    local = datetime.fromtimestamp(at / 1e6, UTC).astimezone(ZoneInfo(zone))
+    return first <= local.weekday() <= last and begin <= local.time() < end
+
+
+def _matches(patterns: Iterable[str], name: str) -> bool:
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
