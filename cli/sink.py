@@ -7,7 +7,8 @@ import sys
 from types import FrameType
 
 from keytrail.cli.options import connection_flags, settings_from
-from keytrail.sinks.clickhouse.patience import Patience, StoppedError
+from keytrail.sinks.clickhouse.errors import StoppedError
+from keytrail.sinks.clickhouse.patience import Patience
 from keytrail.sinks.clickhouse.run import make_sink
 from keytrail.sinks.clickhouse.sink import SinkConfig
 

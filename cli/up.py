@@ -2,23 +2,24 @@
 
 import argparse
 import sys
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 from keytrail.cli.prepare import prepare
 from keytrail.deploy.embedded.commands import up
 from keytrail.deploy.embedded.part import Part
 from keytrail.deploy.embedded.ports import Ports
-from keytrail.schemas.settings import find_data_dir
+from keytrail.deploy.groups import GroupMembers
+from keytrail.schemas.settings import Settings, find_data_dir
 from keytrail.sinks.clickhouse.sink import GROUP as SINK_GROUP
 from keytrail.stream.worker import GROUP as WORKER_GROUP
+
+_KEYTRAIL = (sys.executable, "-m", "keytrail.cli.main")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     default = Ports()
-    parser.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="where everything is kept (./keytrail-data)"
-    )
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where all is kept (./keytrail-data)")
     parser.add_argument(
         "--detach", action="store_true", help="return once it is ready; `keytrail down` stops it"
     )
@@ -30,30 +31,47 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             metavar="PORT",
             help="%(default)s; 0 takes a free one",
         )
-    parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="stream workers to run (%(default)s)"
-    )
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="stream workers (%(default)s)")
+    parser.add_argument("--sinks", type=int, default=1, metavar="N", help="ClickHouse sinks (%(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:
-    data_dir = find_data_dir(options.data_dir)
-    ports = Ports(options.kafka_port, options.registry_port, options.clickhouse_port)
-    command = (sys.executable, "-m", "keytrail.cli.main", "up", "--workers", str(options.workers))
-    return up(data_dir, ports, options.detach, applications(data_dir, options.workers), prepare, command)
+    applications = Applications(options.workers, options.sinks)
+    return up(
+        find_data_dir(options.data_dir),
+        Ports(options.kafka_port, options.registry_port, options.clickhouse_port),
+        options.detach,
+        applications.parts(),
+        applications.prepare,
+        (*_KEYTRAIL, "up", "--workers", str(options.workers), "--sinks", str(options.sinks)),
+    )
 
 
-def applications(data_dir: Path, workers: int) -> list[Part]:
-    """The worker and sink processes, ready when their consumer group has them as members."""
-    parts = [
-        Part(
-            f"worker-{number}" if workers > 1 else "worker",
-            (*_KEYTRAIL, "worker", "--instance", f"worker-{number}"),
-            is_ready=partial(_joined, data_dir, WORKER_GROUP, number),
-        )
-        for number in range(1, workers + 1)
-    ]
-    parts.append(Part("sink", (*_KEYTRAIL, "sink"), is_ready=partial(_joined, data_dir, SINK_GROUP, 1)))
-    return parts
+class Applications:
+    """The worker and sink processes; each is ready once its consumer group has it as a member."""
 
+    def __init__(self, workers: int, sinks: int) -> None:
+        self._workers = workers
+        self._sinks = sinks
+        self._groups: GroupMembers | None = None
 
-_KEYTRAIL = (sys.executable, "-m", "keytrail.cli.main")
+    def prepare(self, settings: Settings) -> None:
+        """Runs once the engines are ready, before any of `parts` starts."""
+        prepare(settings)
+        self._groups = GroupMembers(settings.kafka)
+
+    def parts(self) -> list[Part]:
+        return [
+            *self._members("worker", self._workers, WORKER_GROUP),
+            *self._members("sink", self._sinks, SINK_GROUP),
+        ]
+
+    def _members(self, command: str, count: int, group: str) -> list[Part]:
+        names = [command] if count == 1 else [f"{command}-{number}" for number in range(1, count + 1)]
+        return [
+            Part(name, (*_KEYTRAIL, command, "--instance", name), is_ready=self._joined(group, number))
+            for number, name in enumerate(names, 1)
+        ]
+
+    def _joined(self, group: str, members: int) -> Callable[[], bool]:
+        return lambda: self._groups is not None and self._groups.have_joined(group, members)

@@ -9,7 +9,7 @@ data directory.
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,11 +62,13 @@ def load_settings(
     kafka: str | None = None,
     registry: str | None = None,
     clickhouse: str | None = None,
+    needs: Collection[str] = ("kafka", "registry", "clickhouse"),
     env: Mapping[str, str] = os.environ,
 ) -> Settings:
     """The settings in force for a command that talks to a running pipeline.
 
-    Raises `UsageError` where an address is given nowhere and no embedded stack runs.
+    Raises `UsageError` where the address of one that is among `needs` is given nowhere and no
+    embedded stack runs; the address of another may then be empty.
     """
     file = _read_config(env)
     folder = find_data_dir(data_dir, env)
@@ -79,8 +81,9 @@ def load_settings(
         )
         return str(value) if value else ""
 
-    def required(given: str | None, section: str, name: str) -> str:
-        if value := lookup(given, section, name):
+    def address(given: str | None, section: str, name: str) -> str:
+        value = lookup(given, section, name)
+        if value or section not in needs:
             return value
         raise UsageError(
             f"No {section} address: no stack runs in {folder}, and none is configured.",
@@ -90,7 +93,7 @@ def load_settings(
 
     def http(given: str | None, section: str) -> HttpSettings:
         return HttpSettings(
-            url=required(given, section, "url"),
+            url=address(given, section, "url"),
             user=lookup(None, section, "user"),
             password=lookup(None, section, "password"),
             ca_file=lookup(None, section, "ca_file"),
@@ -98,7 +101,7 @@ def load_settings(
 
     return Settings(
         data_dir=folder,
-        kafka=KafkaSettings(required(kafka, "kafka", "bootstrap"), kafka_properties(env)),
+        kafka=KafkaSettings(address(kafka, "kafka", "bootstrap"), kafka_properties(env)),
         registry=http(registry, "registry"),
         clickhouse=http(clickhouse, "clickhouse"),
         database=lookup(None, "clickhouse", "database") or "keytrail",

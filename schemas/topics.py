@@ -13,7 +13,7 @@ class Topic:
     name: str
     keyed_by: str
     per_partition: bool = True
-    config: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 _KEEP = {"retention.ms": "-1"}

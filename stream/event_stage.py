@@ -79,11 +79,6 @@ class EventStage:
                 batch.dead.append(self._dead_letter(record, read))
         return batch
 
-    def unknown_keys(self, batch: EventBatch) -> set[str]:
-        """Key ids that the batch names and the directory does not know: a reason to bring it up to date."""
-        named = {read.event.key_id for read in batch.readable}
-        return {key_id for key_id in named if key_id is not None and not self._keys.knows(key_id)}
-
     def process(self, batch: EventBatch) -> EventOutput:
         """Judge and enrich the batch's events; an event whose id was seen before is left out."""
         is_new = self._seen.add([read.event.event_id for read in batch.readable])

@@ -68,6 +68,3 @@ class KeyDirectory:
             # An alias alone that nobody registered says nothing about a key.
             return UNKNOWN_KEY if event.key_id is not None else NO_KEY
         return KeyAtEvent(status_at(key, event.occurred_at), key)
-
-    def knows(self, key_id: str) -> bool:
-        return key_id in self._by_name

@@ -135,8 +135,8 @@ class EventTask(PartitionTask):
 
     async def _process(self, records: Sequence[SourceRecord]) -> list[Outgoing]:
         batch = await self._read(records)
-        if self._stage.unknown_keys(batch):
-            await asyncio.to_thread(self._keys.catch_up)
+        # Every key change that was in Kafka before these events were read counts for them.
+        await asyncio.to_thread(self._keys.catch_up)
         output = self._stage.process(batch)
         return [
             self._outbox.enriched(ENRICHED, self.partition, output.enriched),

@@ -98,12 +98,18 @@ class JarCache:
         """Fetches what is missing, then checks every jar.  Blocks.
 
         Raises `JarError` for a jar whose checksum differs, `UnavailableError` where a missing one
-        cannot be fetched.
+        cannot be fetched, `KeytrailError` where it cannot be kept.
         """
         if self._missing():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with self._only_one_fetches():
-                self._fetch(self._missing())
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with self._only_one_fetches():
+                    self._fetch(self._missing())
+            except OSError as error:
+                raise KeytrailError(
+                    f"Kafka's jars cannot be kept in {self.folder}: {error.strerror}.",
+                    "Make room or set XDG_CACHE_HOME to a folder that can be written.",
+                ) from error
         with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
             list(pool.map(self._check, self._jars))
 

@@ -35,10 +35,15 @@ def acquire(
 ) -> StackLock:
     """Makes the directory where it is missing.  Waits while a killed stack's parts are being stopped.
 
-    Raises `UsageError`, naming the holder's pid, where a stack runs on this directory.
+    Raises `UsageError` where a stack runs on this directory, naming its pid, or it cannot be written.
     """
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise UsageError(
+            f"{data_dir} cannot be used as data directory: {error}.", "Choose another --data-dir."
+        ) from error
     started = clock()
     while not _try_lock(fd, fcntl.LOCK_EX):
         pid = _pid_in(fd)

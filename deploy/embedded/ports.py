@@ -1,6 +1,7 @@
 """The stack's TCP ports on loopback."""
 
 import os
+import secrets
 import socket
 from dataclasses import dataclass
 
@@ -8,6 +9,10 @@ from keytrail.schemas.errors import UsageError
 
 HOST = "127.0.0.1"
 _HIGHEST = 65_535
+# Below the range that systems take outgoing connections' ports from: such a connection could
+# otherwise have the port by the time that a server comes to it.
+_CHOSEN_FROM = range(20_000, 32_000)
+_TRIES = 200
 
 
 @dataclass(frozen=True)
@@ -20,10 +25,15 @@ class Ports:
 
 
 def free_port() -> int:
-    """A port that nothing listens on now.  Another program may take it before it is used."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A random port that nothing listens on now.  Another program may take it before it is used.
+
+    Raises `UsageError` where none is found.
+    """
+    for _ in range(_TRIES):
+        port = secrets.choice(_CHOSEN_FROM)
+        if _why_unusable(port) is None:
+            return port
+    raise UsageError("No free port was found.", "Choose the ports with --kafka-port and its like.")
 
 
 def claim(port: int, part: str, flag: str) -> int:
@@ -35,14 +45,20 @@ def claim(port: int, part: str, flag: str) -> int:
         return free_port()
     if not 0 < port <= _HIGHEST:
         raise UsageError(f"{flag} {port} is not a port.", f"Give 1 to {_HIGHEST}, or 0 for any free one.")
+    if reason := _why_unusable(port):
+        raise UsageError(
+            f"Port {port}, for {part}, cannot be used: {reason}.",
+            f"Stop the program that holds it, or choose another with {flag} PORT (0: any free one).",
+        )
+    return port
+
+
+def _why_unusable(port: int) -> str | None:
     with socket.socket() as probe:
         # As servers do: an old connection's remains are no reason to refuse.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise UsageError(
-                f"Port {port}, for {part}, cannot be used: {os.strerror(error.errno or 0).lower()}.",
-                f"Stop the program that holds it, or choose another with {flag} PORT (0: any free one).",
-            ) from error
-    return port
+            return os.strerror(error.errno or 0).lower()
+    return None

@@ -102,7 +102,7 @@ class Process:
 
 
 def describe_exit(code: int) -> str:
-    """ "exit code 1" or "killed by SIGKILL"."""
+    """In words: `exit code 1`, `killed by SIGKILL`."""
     if code >= 0:
         return f"exit code {code}"
     try:

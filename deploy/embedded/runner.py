@@ -53,8 +53,8 @@ class Runner:
     async def launch(self) -> Process:
         """Starts the process.  Raises what `before_start` raises, and `PartError`."""
         self._set("starting")
-        await in_thread(self._part.before_start)
         try:
+            await in_thread(self._part.before_start)
             self._process = self._spawn()
         except OSError as error:
             raise PartError(f"{self._part.name} cannot be started: {error}.", self._log) from error

@@ -77,7 +77,8 @@ class _Stack:
 
     async def run(self) -> None:
         stop = asyncio.Event()
-        for number in _STOP_SIGNALS:
+        # One that is ignored stays so: `nohup` means it.
+        for number in (number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         start = asyncio.create_task(self._start())
         stopped = asyncio.create_task(stop.wait())

@@ -9,6 +9,7 @@ ATT&CK T1078 (Valid Accounts); OWASP NHI5:2025 (Overprivileged NHI).
 import ipaddress
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from shlex import quote
 
 from keytrail.schemas.records import Event, Key
 from keytrail.stream.detections.verdict import Rule, Verdict
@@ -33,7 +34,7 @@ def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  
             key.key.key_id,
             dimension,
             f"Key {key.key.key_id} of {key.key.owner} was used outside its scope: {dimension} {value}.",
-            f"If this is meant, widen the key's scope; if not: keytrail keys suspend {key.key.key_id} "
+            f"If this is meant, widen the key's scope; if not: keytrail keys suspend {quote(key.key.key_id)} "
             "--reason 'used out of scope'.",
             details={"owner": key.key.owner, dimension: value, "service": event.service},
         )

@@ -6,6 +6,7 @@ ATT&CK T1078 (Valid Accounts).
 """
 
 from collections.abc import Iterator
+from shlex import quote
 
 from keytrail.schemas.records import Event
 from keytrail.stream.detections.verdict import Rule, Verdict
@@ -23,7 +24,7 @@ def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  
             event.key_id,
             "",
             f"Key {event.key_id} is not registered; {event.actor_id} used it through {event.service}.",
-            f"Find its owner and register it: keytrail keys issue --key-id {event.key_id} --owner OWNER "
+            f"Find its owner and register it: keytrail keys issue --id {quote(event.key_id)} --owner OWNER "
             "--kind human|service --reason REASON. If nobody owns it, withdraw it where it was issued.",
             details={"actor": event.actor_id, "service": event.service},
         )

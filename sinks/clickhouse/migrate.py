@@ -1,0 +1,120 @@
+"""Brings a database's tables up to date: numbered files of statements, each applied once.
+
+`migrations/NNNN_name.sql` holds statements that end with a semicolon at a line's end, each repeatable
+(`IF NOT EXISTS`), since ClickHouse has no transaction around them: a migration that was cut off is applied
+again from its beginning, and two runs at once do the same work twice.  What was applied is written to
+`schema_migrations` with the file's checksum; a file that was edited afterwards is refused.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+
+from keytrail.schemas.errors import KeytrailError, UsageError
+from keytrail.schemas.settings import HttpSettings, Settings
+from keytrail.sinks.clickhouse.http import ClickHouse
+
+_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DDL_TIMEOUT_S = 300.0
+_JOURNAL = """
+CREATE TABLE IF NOT EXISTS schema_migrations
+(
+    `version` UInt32 COMMENT 'Number of the migration.',
+    `name` String COMMENT 'Its file.',
+    `checksum` String COMMENT 'SHA-256 of the file, in hex.',
+    `applied_at` DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When it was applied, UTC.'
+)
+ENGINE = {merge_tree}
+ORDER BY version
+COMMENT 'Which migrations were applied.'
+"""
+
+
+@dataclass(frozen=True)
+class Engines:
+    """What stands for a file's `{merge_tree}` and `{deduplication_window}`."""
+
+    merge_tree: str
+    deduplication_window: str
+
+
+SINGLE = Engines("MergeTree", "non_replicated_deduplication_window")
+REPLICATED = Engines("ReplicatedMergeTree", "replicated_deduplication_window")
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file; `version` is its number."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    def statements(self, engines: Engines) -> list[str]:
+        """In order, with the engines filled in."""
+        filled = self.sql.replace("{merge_tree}", engines.merge_tree).replace(
+            "{deduplication_window}", engines.deduplication_window
+        )
+        code = "\n".join(line for line in filled.splitlines() if not line.startswith("--"))
+        return [statement.strip() for statement in re.split(r";\s*?(?:\n|\Z)", code) if statement.strip()]
+
+
+def migrate(settings: Settings, engines: Engines = SINGLE) -> list[str]:
+    """Applies what is missing, in order; returns the names of the files applied now.
+
+    Raises `UsageError` for a database name that is none, `KeytrailError` where an applied file was
+    edited or ClickHouse refuses a statement, `UnavailableError` where it does not answer.
+    """
+    return apply(settings.clickhouse, settings.database, committed_migrations(), engines)
+
+
+def committed_migrations() -> list[Migration]:
+    """The migrations of this version of keytrail, in order."""
+    folder = files("keytrail.sinks.clickhouse").joinpath("migrations")
+    found = []
+    for file in folder.iterdir():
+        if named := _NAME.fullmatch(file.name):
+            found.append(Migration(int(named[1]), file.name, file.read_text(encoding="utf-8")))
+    return sorted(found, key=lambda migration: migration.version)
+
+
+def apply(
+    server: HttpSettings, database: str, migrations: Iterable[Migration], engines: Engines = SINGLE
+) -> list[str]:
+    """As `migrate`, with migrations of the caller's choice."""
+    if not _IDENTIFIER.fullmatch(database):
+        raise UsageError(f"`{database}` is no name for a database.", "Use letters, digits and underscores.")
+    ClickHouse(server).run(f"CREATE DATABASE IF NOT EXISTS {database}")
+    clickhouse = ClickHouse(server, database=database)
+    clickhouse.run(_JOURNAL.replace("{merge_tree}", engines.merge_tree))
+    journal = clickhouse.rows("SELECT name, any(checksum) AS checksum FROM schema_migrations GROUP BY name")
+    applied = {str(row["name"]): str(row["checksum"]) for row in journal}
+    done = []
+    for migration in migrations:
+        if (checksum := applied.get(migration.name)) is not None:
+            _check(migration, checksum)
+            continue
+        for statement in migration.statements(engines):
+            clickhouse.run(statement, timeout_s=_DDL_TIMEOUT_S)
+        clickhouse.run(
+            "INSERT INTO schema_migrations (version, name, checksum) SETTINGS async_insert = 0 FORMAT TSV",
+            data=[f"{migration.version}\t{migration.name}\t{migration.checksum}\n".encode()],
+        )
+        done.append(migration.name)
+    return done
+
+
+def _check(migration: Migration, checksum: str) -> None:
+    if checksum != migration.checksum:
+        raise KeytrailError(
+            f"Migration {migration.name} was edited after it was applied "
+            f"(applied {checksum[:12]}, now {migration.checksum[:12]}).",
+            "Restore the file, and put the change into a new migration.",
+        )

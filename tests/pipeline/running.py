@@ -1,0 +1,78 @@
+"""A running pipeline as the tests see it: what they send, wait for and read back."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from keytrail.cli.main import main
+from keytrail.schemas.settings import Settings
+from keytrail.sinks.clickhouse.http import ClickHouse
+
+DEADLINE_S = 180.0
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """A finding's current state, without what depends on when it was told."""
+
+    rule: str
+    entity: str
+    cause: str
+    is_open: bool
+    count: int
+    evidence: tuple[str, ...]
+
+
+class Pipeline:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clickhouse = ClickHouse(settings.clickhouse, database=settings.database)
+
+    @property
+    def data_dir(self) -> Path:
+        return self.settings.data_dir
+
+    def command(self, *arguments: str) -> int:
+        """Run a `keytrail` command against this pipeline."""
+        return main([*arguments, "--data-dir", str(self.data_dir)])
+
+    def rows(self) -> tuple[int, int]:
+        """Rows in `events`, and distinct event ids."""
+        [row] = self.clickhouse.rows("SELECT count() AS stored, uniqExact(event_id) AS ids FROM events")
+        return int(str(row["stored"])), int(str(row["ids"]))
+
+    def wait_for_rows(self, count: int) -> None:
+        self.wait_until(lambda: self.rows()[0] >= count, lambda: f"{self.rows()} rows of {count}")
+
+    def findings(self) -> set[FindingRow]:
+        rows = self.clickhouse.rows(
+            "SELECT rule, entity, cause, status, count, evidence FROM anomalies_current"
+        )
+        return {
+            FindingRow(
+                str(row["rule"]),
+                str(row["entity"]),
+                str(row["cause"]),
+                row["status"] != "resolved",
+                int(str(row["count"])),
+                tuple(row["evidence"]),  # type: ignore[arg-type]
+            )
+            for row in rows
+        }
+
+    def wait_for_findings(self, expected: set[FindingRow]) -> None:
+        """Wait until the findings are these; counts may come a moment after the events."""
+
+        def difference() -> str:
+            found = self.findings()
+            missing, more = (sorted(map(str, some))[:5] for some in (expected - found, found - expected))
+            return f"missing: {missing}, more: {more}"
+
+        self.wait_until(lambda: self.findings() == expected, difference)
+
+    def wait_until(self, condition: Callable[[], bool], otherwise: Callable[[], str]) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while not condition():
+            assert time.monotonic() < deadline, otherwise()
+            time.sleep(0.1)

@@ -1,0 +1,78 @@
+"""A real attack exercise, recorded by CloudTrail, through the whole pipeline."""
+
+from pathlib import Path
+
+import pytest
+from running import Pipeline
+
+LOGS = Path(__file__).parents[3] / "shared" / "data" / "cloudtrail-stratus"
+RECORDS = 2900
+
+pytestmark = pytest.mark.skipif(
+    not LOGS.is_dir(), reason="the CloudTrail exercise is not beside the checkout"
+)
+
+
+@pytest.fixture(scope="module")
+def imported(pipeline: Pipeline) -> Pipeline:
+    assert pipeline.command("import", "cloudtrail", str(LOGS)) == 0
+    pipeline.wait_for_rows(RECORDS)
+    long_lived = "AKIATFQR7NSC8Q4X20BJ"
+    pipeline.wait_until(
+        lambda: any(f.entity == long_lived and f.count == 2104 for f in pipeline.findings()),
+        lambda: str(pipeline.findings()),
+    )
+    return pipeline
+
+
+def found(pipeline: Pipeline, rule: str) -> set[tuple[str, str]]:
+    return {(f.entity, f.cause) for f in pipeline.findings() if f.rule == rule}
+
+
+def test_every_record_is_one_row_also_after_a_second_import(imported: Pipeline) -> None:
+    assert imported.rows() == (RECORDS, RECORDS)
+    before = imported.findings()
+    assert imported.command("import", "cloudtrail", str(LOGS)) == 0
+    assert imported.command("emit", "login", "--actor", "a-later-event") == 0
+    imported.wait_for_rows(RECORDS + 1)
+    assert imported.rows() == (RECORDS + 1, RECORDS + 1)
+    assert imported.findings() == before
+
+
+def test_administrator_access_is_flagged_on_both_that_got_it(imported: Pipeline) -> None:
+    assert found(imported, "privileged_grant") == {
+        ("stratus-red-team-backdoor-r-role", "AdministratorAccess"),
+        ("malicious-iam-user", "AdministratorAccess"),
+    }
+
+
+def test_credentials_made_for_others_are_flagged(imported: Pipeline) -> None:
+    assert found(imported, "key_for_other") == {
+        ("stratus-red-team-backdoor-u-user", "access key"),
+        ("malicious-iam-user", "access key"),
+        ("stratus-red-team-nmfalu-gfjyeaypjt", "login profile"),
+        ("stratus-red-team-login-profile-user", "login profile"),
+    }
+
+
+def test_the_changed_trust_policy_is_flagged(imported: Pipeline) -> None:
+    assert found(imported, "trust_change") == {("stratus-red-team-backdoor-r-role", "")}
+
+
+def test_the_unregistered_key_is_one_finding_and_not_2104(imported: Pipeline) -> None:
+    [finding] = [
+        f for f in imported.findings() if f.entity == "AKIATFQR7NSC8Q4X20BJ" and f.rule == "unknown_key"
+    ]
+    assert finding.count == 2104
+
+
+def test_the_findings_stay_readable_and_each_has_evidence(imported: Pipeline) -> None:
+    findings = imported.findings()
+    assert len(findings) < 60
+    ids = {event_id for finding in findings for event_id in finding.evidence}
+    assert all(finding.evidence for finding in findings)
+    [row] = imported.clickhouse.rows(
+        "SELECT count() AS known FROM events WHERE toString(event_id) IN splitByChar(',', {ids:String})",
+        params={"ids": ",".join(sorted(ids))},
+    )
+    assert row["known"] == len(ids), "all evidence is in the table"

@@ -1,0 +1,112 @@
+"""Workers that come, go and die mid-stream: the same rows and the same findings as one that ran through.
+
+The reference is the stream's own core run in this process over the same events, in order.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+import pytest
+from running import FindingRow, Pipeline
+from world import World
+
+from keytrail.deploy.groups import GroupMembers
+from keytrail.producers.publisher import EventPublisher, KeyPublisher
+from keytrail.producers.simulation import Simulation
+from keytrail.stream.worker import GROUP
+
+EVENTS = 60_000
+
+
+@pytest.fixture(scope="module")
+def simulation() -> Simulation:
+    return Simulation(EVENTS, seed=11)
+
+
+@pytest.fixture(scope="module")
+def expected(simulation: Simulation) -> set[FindingRow]:
+    events = list(simulation.events())
+    latest = max(event.occurred_at for event in events)
+    world = World(simulation.keys(), clock=lambda: latest)
+    world.send(*events, batch=5000)
+    return {
+        FindingRow(a.rule, a.entity, a.cause, a.status != "resolved", a.count, tuple(a.evidence))
+        for a in world.current().values()
+    }
+
+
+@contextmanager
+def another_worker(pipeline: Pipeline) -> Iterator[subprocess.Popen[bytes]]:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "keytrail.cli.main", "worker", "--data-dir", str(pipeline.data_dir)],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield worker
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def test_workers_that_join_leave_and_die_change_nothing(
+    pipeline: Pipeline, simulation: Simulation, expected: set[FindingRow]
+) -> None:
+    keys = KeyPublisher(pipeline.settings)
+    for key in list(simulation.keys()):
+        keys.publish(key, wait=True)
+    keys.close(60)
+    publisher = EventPublisher(pipeline.settings)
+    events = simulation.events()
+    members = GroupMembers(pipeline.settings.kafka)
+
+    def send(count: int) -> None:
+        assert publisher.publish_all(islice(events, count)) == count
+        publisher.flush(60)
+
+    send(EVENTS // 4)
+    with another_worker(pipeline) as second:
+        send(EVENTS // 4)
+        pipeline.wait_until(lambda: members.have_joined(GROUP, 2), lambda: "no second worker")
+        send(EVENTS // 4)
+        second.terminate()
+        assert second.wait(60) == 0
+    with another_worker(pipeline) as third:
+        pipeline.wait_until(lambda: members.have_joined(GROUP, 2), lambda: "no third worker")
+        send(EVENTS - 3 * (EVENTS // 4))
+        third.send_signal(signal.SIGKILL)
+        third.wait()
+    publisher.close(60)
+
+    pipeline.wait_for_rows(EVENTS)
+    assert pipeline.rows() == (EVENTS, EVENTS)
+    pipeline.wait_for_findings(expected)
+    assert_books_balance(pipeline)
+
+
+def test_the_supervised_worker_comes_back_after_kill_9(pipeline: Pipeline, expected: set[FindingRow]) -> None:
+    from keytrail.deploy.embedded.state import read_parts
+
+    def worker() -> tuple[int, int, str]:
+        [part] = [part for part in read_parts(pipeline.data_dir) if part.name == "worker"]
+        return part.pid, part.restarts, part.state
+
+    pid, restarts, _ = worker()
+    os.kill(pid, signal.SIGKILL)
+    pipeline.wait_until(lambda: worker()[1] > restarts and worker()[2] == "ready", lambda: str(worker()))
+    assert pipeline.command("emit", "login", "--actor", "somebody") == 0
+    pipeline.wait_for_rows(EVENTS + 1)
+    pipeline.wait_for_findings(expected)
+
+
+def assert_books_balance(pipeline: Pipeline) -> None:
+    """Every source offset is in the table exactly once, with no hole."""
+    rows = pipeline.clickhouse.rows(
+        "SELECT source_partition AS p, count() AS n, uniqExact(source_offset) AS ids,"
+        " max(source_offset) + 1 AS end FROM events GROUP BY p"
+    )
+    assert all(row["n"] == row["ids"] == row["end"] for row in rows), rows
