@@ -17,6 +17,7 @@ from keytrail.schemas.records import Event
 from keytrail.schemas.settings import Settings, load_settings
 
 UNREADABLE = "keytrail.unreadable"
+_NEEDS = ("kafka", "registry")
 
 
 class AuditTrail:
@@ -28,9 +29,9 @@ class AuditTrail:
     kept as text; a time that is none is left out and named in the attribute
     `keytrail.unreadable`.
 
-    `settings` are looked up where left out (Kafka and the registry are needed); `capacity` is how many events may
-    wait while Kafka or the registry is away.  The constructor raises `UsageError` for an empty
-    service name and for settings that name no pipeline, and waits for nobody.
+    `settings` are looked up where left out (Kafka and the registry are needed); `capacity` is how
+    many events may wait while Kafka or the registry is away.  The constructor raises `UsageError`
+    for an empty service name and for settings that name no pipeline, and waits for nobody.
 
     Close the trail, or use it in a `with`; at interpreter exit it closes by itself.
     """
@@ -54,7 +55,9 @@ class AuditTrail:
         self._new_id = new_id or UuidV7()
         self._producer_id = f"{service}:{self._new_id()}"
         self._outbox = Outbox(
-            outlet or EventPublisher(settings or load_settings(needs=("kafka", "registry")), client_id=service), capacity, service
+            outlet or EventPublisher(settings or load_settings(needs=_NEEDS), client_id=service),
+            capacity,
+            service,
         )
         # Reentrant, since a logging handler may record too.
         self._numbering = threading.RLock()
