@@ -1,0 +1,92 @@
+"""The worker's stages in this process, without Kafka, over a simulated company's events."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from benchmarks.measure import Result, measure
+from keytrail.producers.datum import flat_encoder
+from keytrail.producers.simulation import Simulation
+from keytrail.schemas import avro, wire
+from keytrail.schemas.errors import SchemaError
+from keytrail.schemas.records import Event, Signal
+from keytrail.schemas.topics import Topic
+from keytrail.stream.event_stage import EventStage
+from keytrail.stream.finding_stage import FindingStage
+from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.policy import Policy
+from keytrail.stream.reading import EventReader
+from keytrail.stream.seen import SeenIds
+from keytrail.stream.source import Record, SourceRecord
+
+EVENTS = 20_000
+BATCH = 2_000
+_EVENT_ID = 1
+_FUTURE = 4_000_000_000_000_000
+
+
+class _Registry:
+    """Answers from a dictionary, so that only our own work is measured."""
+
+    def __init__(self) -> None:
+        self._texts = {_EVENT_ID: avro.schema_text("event")}
+
+    def register(self, _topic: Topic, text: str) -> int:
+        self._texts[2] = text
+        return 2
+
+    def text_of(self, schema_id: int) -> str:
+        if schema_id not in self._texts:
+            raise SchemaError(f"Schema id {schema_id} is not known.")
+        return self._texts[schema_id]
+
+
+def run() -> Iterator[Result]:
+    simulation = Simulation(EVENTS, seed=7)
+    events = list(simulation.events())
+    directory = KeyDirectory()
+    for key in list(simulation.keys()):
+        directory.apply(key)
+    encode = flat_encoder(avro.parse(avro.schema_text("event")))
+    frame = wire.frame(_EVENT_ID)
+    records: list[SourceRecord] = [Record(i, frame + encode(event)) for i, event in enumerate(events)]
+
+    def stage() -> EventStage:
+        reader = EventReader(_Registry(), lambda: _FUTURE)  # type: ignore[arg-type]
+        return EventStage(0, reader, directory, Policy(), lambda: _FUTURE)
+
+    yield measure("encode an event (SDK)", EVENTS, lambda: lambda: [encode(event) for event in events])
+    yield measure("read: decode and check", EVENTS, lambda: _reading(stage(), records))
+    yield measure("ids seen before", EVENTS, lambda: _seeing(events))
+    yield measure("judge and enrich", EVENTS, lambda: _judging(stage(), records))
+    yield measure("event stage, all of it", EVENTS, lambda: _whole(stage(), records))
+    one = stage()
+    signals = [signal for batch in _batches(records) for signal in one.process(one.read(batch)).signals]
+    yield measure("finding stage (signals)", len(signals), lambda: _finding(signals))
+
+
+def _batches(records: Sequence[SourceRecord]) -> Iterator[Sequence[SourceRecord]]:
+    for start in range(0, len(records), BATCH):
+        yield records[start : start + BATCH]
+
+
+def _reading(stage: EventStage, records: Sequence[SourceRecord]) -> Callable[[], object]:
+    return lambda: [stage.read(batch) for batch in _batches(records)]
+
+
+def _seeing(events: Sequence[Event]) -> Callable[[], object]:
+    ids = [event.event_id for event in events]
+    seen = SeenIds()
+    return lambda: [seen.add(ids[start : start + BATCH]) for start in range(0, len(ids), BATCH)]
+
+
+def _judging(stage: EventStage, records: Sequence[SourceRecord]) -> Callable[[], object]:
+    batches = [stage.read(batch) for batch in _batches(records)]
+    return lambda: [stage.process(batch) for batch in batches]
+
+
+def _whole(stage: EventStage, records: Sequence[SourceRecord]) -> Callable[[], object]:
+    return lambda: [stage.process(stage.read(batch)) for batch in _batches(records)]
+
+
+def _finding(signals: Sequence[Signal]) -> Callable[[], object]:
+    stage = FindingStage(Policy(), lambda: _FUTURE)
+    return lambda: stage.process(signals)
