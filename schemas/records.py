@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 Micros: TypeAlias = int
 Severity = Literal["low", "medium", "high", "critical"]
 FindingStatus = Literal["open", "updated", "resolved", "suppressed"]
-EntityType = Literal["key", "subject", "role", "team", "service"]
+EntityType = Literal["key", "subject", "role", "team", "service", "rule"]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from keytrail.schemas.records import Event, Micros, Occurrence
 
 DAY = 24 * 3600 * 1_000_000
+MAX_ROLES = 1_000  # of one subject; more are not followed: it has long been flagged
 
 
 class Change(Enum):
@@ -101,12 +102,20 @@ class SubjectAccess:
     def _set(self, name: str, held: bool, at: Occurrence, permissions: tuple[str, ...]) -> bool:
         role = self.roles.get(name)
         if role is None:
+            if len(self.roles) >= MAX_ROLES:
+                self._forget_revoked()
+            if len(self.roles) >= MAX_ROLES:
+                return False
             self.roles[name] = Role(held, at, permissions)
             return True
         if (at.occurred_at, at.event_id) <= (role.changed.occurred_at, role.changed.event_id):
             return False
         role.held, role.changed, role.permissions = held, at, permissions
         return True
+
+    def _forget_revoked(self) -> None:
+        """Roles that went are kept to set late events right; beyond the limit they make room."""
+        self.roles = {name: role for name, role in self.roles.items() if role.held}
 
 
 def pack(access: SubjectAccess) -> bytes:

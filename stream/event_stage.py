@@ -10,8 +10,8 @@ from keytrail.schemas.records import DeadLetter, Header, Micros, Signal
 from keytrail.schemas.topics import EVENTS
 from keytrail.stream import access
 from keytrail.stream.access import Change, SubjectAccess
-from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE
 from keytrail.stream.enrichment import Enricher
+from keytrail.stream.judging import Judge
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader, Readable, Unreadable
@@ -60,6 +60,7 @@ class EventStage:
         self._keys = keys
         self._policy = policy
         self._clock = clock
+        self._judge = Judge(policy)
         self._enricher = Enricher(partition, policy.version, clock)
         self._subjects: StateStore[SubjectAccess] = StateStore("subject", access.pack, access.unpack)
         self._seen = SeenIds()
@@ -97,21 +98,13 @@ class EventStage:
     def _process_one(self, read: Readable, book: SignalBook) -> tuple[bytes, bytes]:
         event = read.event
         key = self._keys.at(event)
-        findings: list[str] = []
-        for judge in EVENT_RULES:
-            for verdict in judge(event, key, self._policy):
-                book.add(verdict, event)
-                findings.append(verdict.rule.name)
+        findings = self._judge.event(event, key, book)
         whose = event.whose
         subject = self._subjects.get(whose)
         if subject is None and event.action in _BEGINS and event.outcome == "success":
             subject = SubjectAccess()
         if subject is not None and (change := subject.apply(event)) is not Change.NOTHING:
-            for judge_subject in RULES_BY_CHANGE[change]:
-                for verdict in judge_subject(event, subject, self._policy):
-                    book.add(verdict, event)
-                    if verdict.holds and verdict.profile is None:
-                        findings.append(verdict.rule.name)
+            findings += self._judge.subject(event, subject, change, book)
             self._subjects.put(whose, subject)
         return whose.encode(), self._enricher.enrich(read, key, findings)
 

@@ -13,7 +13,7 @@ from keytrail.schemas.records import Key
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import KEYS
-from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.keys import KeyDirectory, usable
 from keytrail.stream.reading import TORN
 
 logger = logging.getLogger(__name__)
@@ -99,6 +99,9 @@ class KeyFeed:
             if schema_id not in self._decoders:
                 writer = avro.parse(self._registry.text_of(schema_id))
                 self._decoders[schema_id] = avro.decoder(Key, writer, self._reader)
-            self._directory.apply(self._decoders[schema_id](value, wire.HEADER_LENGTH))
+            found, problems = usable(self._decoders[schema_id](value, wire.HEADER_LENGTH))
+            for problem in problems:
+                logger.error("Key %s: %s; this part of its scope is not judged.", found.key_id, problem)
+            self._directory.apply(found)
         except (SchemaError, *TORN) as error:
             logger.error("%s offset %s is no key record (%s); it is left out.", KEYS.name, offset, error)

@@ -1,9 +1,12 @@
 """The keys as the worker knows them, and what one was at the time of an event."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
 
+from keytrail.schemas.errors import UsageError
 from keytrail.schemas.records import Event, Key, Micros
+from keytrail.stream.hours import parse_hours
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,29 @@ def status_at(key: Key, at: Micros) -> str:
     if key.suspended_at is not None and at >= key.suspended_at:
         return "suspended"
     return "active"
+
+
+def usable(key: Key) -> tuple[Key, list[str]]:
+    """The key without the parts of its scope that cannot be read, and what is wrong with those.
+
+    The command line refuses such scopes; a record that another program wrote may hold them.
+    """
+    problems = []
+    networks = []
+    for text in key.scope_networks:
+        try:
+            ip_network(text, strict=False)
+            networks.append(text)
+        except ValueError:
+            problems.append(f"network {text!r} is not in CIDR notation")
+    hours = key.scope_hours
+    try:
+        if hours is not None:
+            parse_hours(hours)
+    except UsageError as error:
+        problems.append(error.message)
+        hours = None
+    return (replace(key, scope_networks=networks, scope_hours=hours), problems) if problems else (key, [])
 
 
 class KeyDirectory:

@@ -15,6 +15,7 @@ from keytrail.stream.detections import (
     privileged_grant,
     redundant_grant,
     role_sprawl,
+    rule_failure,
     trust_change,
     unknown_key,
 )
@@ -56,5 +57,6 @@ RULES: dict[str, Rule] = {
         missing_reason.RULE,
         redundant_grant.RULE,
         role_sprawl.RULE,
+        rule_failure.RULE,
     )
 }

@@ -3,6 +3,10 @@
 import pytest
 from world import DAY, NOON, World, event, key
 
+from keytrail.stream import judging
+from keytrail.stream.detections.verdict import Verdict
+from keytrail.stream.keys import usable
+
 
 def found(world: World, rule: str) -> set[tuple[str, str]]:
     return {(entity, cause) for name, entity, cause in world.current() if name == rule}
@@ -124,3 +128,27 @@ def test_an_access_change_without_a_reason_counts_against_its_key_or_service() -
         event(action="use", key_id="pk_1"),
     )
     assert found(world, "missing_reason") == {("pk_1", ""), ("iam", "")}
+
+
+def test_a_rule_that_fails_is_itself_a_finding_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> list[Verdict]:
+        raise ZeroDivisionError
+
+    broken.__module__ = "keytrail.stream.detections.broken"
+    monkeypatch.setattr(judging, "EVENT_RULES", (broken, *judging.EVENT_RULES))
+    world = World()
+    [output] = world.send(event(key_id="AKIA1"))
+    assert len(output.enriched) == 1
+    assert set(world.current()) == {
+        ("rule_failure", "broken", "ZeroDivisionError"),
+        ("unknown_key", "AKIA1", ""),
+    }
+
+
+def test_a_scope_that_cannot_be_read_is_named_and_left_out() -> None:
+    good = key(scope_networks=["10.0.0.0/8"], scope_hours="Mon-Fri 08:00-18:00 UTC")
+    assert usable(good) == (good, [])
+    bad = key(scope_networks=["10.0.0.0/8", "not a network"], scope_hours="at night")
+    found, problems = usable(bad)
+    assert (found.scope_networks, found.scope_hours) == (["10.0.0.0/8"], None)
+    assert len(problems) == 2

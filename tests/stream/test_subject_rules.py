@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from world import DAY, NOON, SECOND, World, event
 
 from keytrail.schemas.records import Event
+from keytrail.stream.access import MAX_ROLES
 
 TEAM = {"team": "platform"}
 
@@ -193,3 +194,10 @@ def test_what_was_held_for_a_moment_within_one_batch_is_still_reported() -> None
         revoke("alice", "reader", at=NOON - 1),
     )
     assert status(world, "redundant_grant", "alice") == "resolved"
+
+
+def test_the_state_of_a_subject_is_bounded() -> None:
+    world = World()
+    world.send(*(grant("alice", f"r{i}", at=NOON - DAY + i) for i in range(MAX_ROLES + 50)))
+    [held] = [a.details["roles"] for a in world.current().values() if a.rule == "role_sprawl"]
+    assert held == str(MAX_ROLES)
