@@ -58,7 +58,10 @@ class Applications:
     def prepare(self, settings: Settings) -> None:
         """Runs once the engines are ready, before any of `parts` starts."""
         prepare(settings)
-        self._groups = GroupMembers(settings.kafka)
+        groups = GroupMembers(settings.kafka)
+        for group in (WORKER_GROUP, SINK_GROUP):
+            groups.leave_out_present(group)
+        self._groups = groups
 
     def parts(self) -> list[Part]:
         return [

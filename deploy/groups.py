@@ -13,12 +13,21 @@ class GroupMembers:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._admin = AdminClient(kafka.client(socket_timeout_ms=int(_TIMEOUT_S * 1000)))
+        self._stale: set[str] = set()
+
+    def leave_out_present(self, group: str) -> None:
+        """Members that are in now do not count: an earlier run's, whose session has not ended yet."""
+        self._stale |= self._members(group)
 
     def have_joined(self, group: str, least: int) -> bool:
         """True where at least so many members hold partitions; False also where Kafka does not answer."""
+        return len(self._members(group) - self._stale) >= least
+
+    def _members(self, group: str) -> set[str]:
+        """Ids of the members that hold partitions; a member that comes again gets a new one."""
         try:
             asked = self._admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S)
             members = asked[group].result(_TIMEOUT_S).members
         except (KafkaException, TimeoutError):
-            return False
-        return sum(1 for member in members if member.assignment.topic_partitions) >= least
+            return set()
+        return {str(member.member_id) for member in members if member.assignment.topic_partitions}
