@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator
 
+from keytrail.cli import deadletter_replay
 from keytrail.cli.options import connection_flags, json_flag, settings_from
 from keytrail.cli.output import print_json, print_table, printable, progress
 from keytrail.schemas.errors import KeytrailError, UsageError
@@ -40,12 +41,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--limit", type=int, default=50, metavar="N", help="no more than N (%(default)s)")
     show = verbs.add_parser("show", help="one record, with its bytes")
     show.add_argument("place", metavar="TOPIC/PARTITION/OFFSET", help="as `list` shows it")
+    deadletter_replay.arguments(verbs.add_parser("replay", help="send records back after a fix, each once"))
     for verb in (listing, show):
         json_flag(verb)
         connection_flags(verb)
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.verb == "replay":
+        return deadletter_replay.run(options)
     place = _place(options.place) if options.verb == "show" else None
     settings = settings_from(options)
     clickhouse = ClickHouse(settings.clickhouse, database=settings.database)

@@ -7,7 +7,7 @@ from keytrail.producers.clock import to_micros
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.records import Micros
 
-_AHEAD = re.compile(r"(\d{1,6})([mhdw])")
+_DISTANCE = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -17,9 +17,18 @@ def parse_moment(text: str, now: Micros) -> Micros:
 
     Raises `UsageError` for anything else.
     """
+    return _parse(text, now, 1)
+
+
+def parse_past(text: str, now: Micros) -> Micros:
+    """As `parse_moment`, but `12h` is twelve hours ago."""
+    return _parse(text, now, -1)
+
+
+def _parse(text: str, now: Micros, direction: int) -> Micros:
     try:
-        if ahead := _AHEAD.fullmatch(text):
-            moment = _moment(now) + timedelta(**{_UNITS[ahead[2]]: int(ahead[1])})
+        if distance := _DISTANCE.fullmatch(text):
+            moment = _moment(now) + direction * timedelta(**{_UNITS[distance[2]]: int(distance[1])})
         else:
             moment = datetime.fromisoformat(text)
         return to_micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -3,14 +3,13 @@
 import argparse
 import logging
 import signal
-import sys
 from types import FrameType
 
 from keytrail.cli.options import connection_flags, settings_from
 from keytrail.sinks.clickhouse.errors import StoppedError
 from keytrail.sinks.clickhouse.patience import Patience
 from keytrail.sinks.clickhouse.run import make_sink
-from keytrail.sinks.clickhouse.sink import SinkConfig
+from keytrail.sinks.clickhouse.sink import Sink, SinkConfig
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,21 +24,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     settings = settings_from(options)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    # Our own log lines from INFO on, the libraries' from WARNING on.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("keytrail").setLevel(logging.INFO)
     patience = Patience()
+    running: list[Sink] = []
 
-    def give_up(_signal: int, _frame: FrameType | None) -> None:
-        patience.stop()
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        if running:
+            running[0].stop()
+        else:
+            patience.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, give_up)
+        signal.signal(number, stop)
     try:
-        sink = make_sink(settings, SinkConfig(group_instance=options.instance), patience)
+        running.append(make_sink(settings, SinkConfig(group_instance=options.instance), patience))
+        running[0].run()
     except StoppedError:
         return 0
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _signal, _frame: sink.stop())
-    sink.run()
     return 0

@@ -1,9 +1,10 @@
-"""`keytrail status`: what runs, and how far each stage is behind."""
+"""`keytrail status`: what runs, and how far each stage is behind; whether the books balance."""
 
 import argparse
 from collections.abc import Iterable
 from dataclasses import asdict
 
+from keytrail.cli import status_check, status_producers
 from keytrail.cli.options import connection_flags, json_flag, settings_from
 from keytrail.cli.output import print_json, print_table
 from keytrail.deploy.embedded.commands import StackStatus, stack_status
@@ -16,9 +17,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     connection_flags(parser)
     json_flag(parser)
     parser.add_argument("--partitions", action="store_true", help="lag of each partition, not of each topic")
+    questions = parser.add_mutually_exclusive_group()
+    questions.add_argument(
+        "--check", action="store_true", help="whether the books balance: nothing lost, nothing twice"
+    )
+    questions.add_argument(
+        "--producers", action="store_true", help="each producer's sequence numbers against the rows, by hour"
+    )
+    parser.add_argument("--prometheus", action="store_true", help="the check as Prometheus metrics")
+    parser.add_argument("--since", metavar="T", help="producers: 2026-12-31T18:00, or 12h for hours ago")
 
 
 def run(options: argparse.Namespace) -> int:
+    _refuse_stray_flags(options)
+    if options.check:
+        return status_check.run(options)
+    if options.producers:
+        return status_producers.run(options)
     stack = stack_status(find_data_dir(options.data_dir))
     settings = _settings(options, stack)
     lags = read_lag(settings.kafka) if settings else []
@@ -30,6 +45,15 @@ def run(options: argparse.Namespace) -> int:
         _print_lags(lags, options.partitions)
     healthy = settings is not None and all(part.state == "ready" for part in stack.parts)
     return 0 if healthy else 1
+
+
+def _refuse_stray_flags(options: argparse.Namespace) -> None:
+    if options.prometheus and (not options.check or options.json):
+        raise UsageError(
+            "--prometheus is a form of --check's answer.", "Use it with --check, without --json."
+        )
+    if options.since and not options.producers:
+        raise UsageError("--since belongs to --producers.", "Use them together.")
 
 
 def _settings(options: argparse.Namespace, stack: StackStatus) -> Settings | None:

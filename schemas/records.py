@@ -11,6 +11,19 @@ Micros: TypeAlias = int
 Severity = Literal["low", "medium", "high", "critical"]
 FindingStatus = Literal["open", "updated", "resolved", "suppressed"]
 EntityType = Literal["key", "subject", "role", "team", "service", "rule"]
+# Why a record is a dead letter.  Workers and sinks of later versions may know more.
+DeadReason = Literal[
+    "null_value",
+    "over_size",
+    "bad_magic",
+    "unknown_schema",
+    "unusable_schema",
+    "torn_datum",
+    "bad_text",
+    "invalid_event",
+    "absurd_time",
+    "rejected_by_clickhouse",
+]
 
 
 @dataclass(frozen=True)

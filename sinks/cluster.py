@@ -91,18 +91,19 @@ class Cluster:
             if found.offset >= 0
         }
 
-    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
-        """The offset behind the last committed record of each partition."""
-        return self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+    def ends(self, places: Iterable[Place], *, committed: bool = True) -> dict[Place, int]:
+        """The offset behind the last committed record of each partition, or behind the last of all."""
+        return self._offsets(places, OffsetSpec.latest(), committed)  # type: ignore[no-untyped-call]
 
     def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset of the first record that each partition still holds."""
         return self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
-    def _offsets(self, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
+    def _offsets(self, places: Iterable[Place], spec: OffsetSpec, committed: bool = True) -> dict[Place, int]:
         asked = {TopicPartition(place.topic, place.partition): spec for place in places}
+        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
         answers: Mapping[TopicPartition, Future[Any]] = self._admin.list_offsets(
-            asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_REQUEST_TIMEOUT_S
+            asked, isolation_level=level, request_timeout=_REQUEST_TIMEOUT_S
         )
         return {
             Place(place.topic, place.partition): int(self._result(answer).offset)

@@ -3,16 +3,22 @@
 Knows no Kafka: the same code runs live, in tests and in a backtest.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from keytrail.schemas.records import DeadLetter, Header, Micros, Signal
+from keytrail.schemas.ledger import EVENT_LEDGER
+from keytrail.schemas.records import DeadLetter, Micros, Signal
 from keytrail.schemas.topics import EVENTS
 from keytrail.stream import access
 from keytrail.stream.access import Change, SubjectAccess
+from keytrail.stream.dead_share import DeadShare
 from keytrail.stream.enrichment import Enricher
 from keytrail.stream.judging import Judge
 from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.ledger import EventBook, Page
+from keytrail.stream.letters import dead_letter
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader, Readable, Unreadable
 from keytrail.stream.seen import PREFIX as SEEN_PREFIX
@@ -21,14 +27,21 @@ from keytrail.stream.signals import SignalBook
 from keytrail.stream.source import SourceRecord
 from keytrail.stream.store import StateChange, StateStore
 
+logger = logging.getLogger(__name__)
+
 # Actions through which a subject comes to hold something; others only matter once it does.
 _BEGINS = frozenset({"grant"})
 
 
 @dataclass
 class EventBatch:
-    """A batch as read: events in order, and the records that are none."""
+    """A batch as read: events in order, and the records that are none.
 
+    `offsets` are those of all its records, and `read_at` is when reading them began.
+    """
+
+    offsets: list[int]
+    read_at: Micros
     readable: list[Readable] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
 
@@ -64,14 +77,20 @@ class EventStage:
         self._enricher = Enricher(partition, policy.version, clock)
         self._subjects: StateStore[SubjectAccess] = StateStore("subject", access.pack, access.unpack)
         self._seen = SeenIds()
+        self._book = EventBook()
+        self._dead_share = DeadShare()
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Take a record of this partition's changelog, in its order."""
-        (self._seen if key.startswith(SEEN_PREFIX) else self._subjects).restore(key, value)
+        if key == EVENT_LEDGER:
+            self._book.restore(value)
+        else:
+            (self._seen if key.startswith(SEEN_PREFIX) else self._subjects).restore(key, value)
 
     def read(self, records: Sequence[SourceRecord]) -> EventBatch:
         """Raises `UnavailableError` where a schema is needed and the registry is away; nothing is changed."""
-        batch = EventBatch()
+        batch = EventBatch([record.offset for record in records], self._clock())
+        self._reader.begin_batch()
         for record in records:
             read = self._reader.read(record)
             if isinstance(read, Readable):
@@ -82,18 +101,25 @@ class EventStage:
 
     def process(self, batch: EventBatch) -> EventOutput:
         """Judge and enrich the batch's events; an event whose id was seen before is left out."""
-        is_new = self._seen.add([read.event.event_id for read in batch.readable])
+        self._watch(batch)
+        is_new = self._seen.add([read.event.event_id.lower() for read in batch.readable])
         book = SignalBook(self._policy.version)
-        enriched = [
-            self._process_one(read, book) for read, new in zip(batch.readable, is_new, strict=True) if new
-        ]
-        return EventOutput(
-            enriched=enriched,
-            signals=book.signals(),
-            dead=batch.dead,
-            changes=self._subjects.take_changes() + self._seen.take_changes(),
-            duplicates=len(is_new) - len(enriched),
+        fresh = [read for read, new in zip(batch.readable, is_new, strict=True) if new]
+        enriched = [self._process_one(read, book) for read in fresh]
+        signals, duplicates = book.signals(), len(is_new) - len(fresh)
+        self._book.enter(
+            Page(
+                read_at=batch.read_at,
+                offsets=batch.offsets,
+                enriched=[read.offset for read in fresh],
+                dead=[letter.source_offset for letter in batch.dead],
+                duplicates=duplicates,
+                signals=len(signals),
+            )
         )
+        # The ledger comes last: a check finds it at the end of the changelog.
+        changes = self._subjects.take_changes() + self._seen.take_changes() + self._book.take_changes()
+        return EventOutput(enriched, signals, batch.dead, changes, duplicates)
 
     def _process_one(self, read: Readable, book: SignalBook) -> tuple[bytes, bytes]:
         event = read.event
@@ -108,18 +134,33 @@ class EventStage:
             self._subjects.put(whose, subject)
         return whose.encode(), self._enricher.enrich(read, key, findings)
 
+    def _watch(self, batch: EventBatch) -> None:
+        """Say so in the log where too much of what comes is dead, and where that is over."""
+        dead = Counter(letter.reason for letter in batch.dead)
+        alarm = self._dead_share.add(len(batch.offsets), dead)
+        if alarm is None:
+            return
+        place = f"{EVENTS.name}/{self._partition}"
+        if alarm.begun:
+            logger.warning(
+                "%s: %d of the latest %d records could not be used, most for %s. "
+                "`keytrail deadletter list` shows them and what to do.",
+                *(place, alarm.dead, alarm.records, alarm.reason),
+            )
+        else:
+            logger.warning(
+                "%s: records can be used again; %d of the latest %d could not.",
+                *(place, alarm.dead, alarm.records),
+            )
+
     def _dead_letter(self, record: SourceRecord, why: Unreadable) -> DeadLetter:
-        return DeadLetter(
-            source_topic=EVENTS.name,
-            source_partition=self._partition,
-            source_offset=record.offset,
-            source_timestamp=record.timestamp * 1000,
+        return dead_letter(
+            EVENTS,
+            self._partition,
+            record,
             reason=why.reason,
             detail=why.detail,
             remedy=why.remedy,
             schema_id=why.schema_id,
-            key=record.key,
-            value=record.value,
-            headers=[Header(name, value) for name, value in record.headers],
             failed_at=self._clock(),
         )

@@ -6,11 +6,13 @@ Knows no Kafka, like the first.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from keytrail.schemas.ledger import FINDING_LEDGER
 from keytrail.schemas.records import Anomaly, Micros, Profile, Signal
 from keytrail.stream import findings, peers
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.detections.role_sprawl import sprawls
 from keytrail.stream.findings import Finding
+from keytrail.stream.ledger import FindingBook
 from keytrail.stream.peers import Team
 from keytrail.stream.policy import Policy
 from keytrail.stream.store import StateChange, StateStore
@@ -33,9 +35,13 @@ class FindingStage:
         self._findings: StateStore[Finding] = StateStore(_FINDING, findings.pack, findings.unpack)
         self._teams: StateStore[Team] = StateStore(_TEAM, peers.pack, peers.unpack)
         self._untold: dict[str, None] = {}
+        self._book = FindingBook()
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Take a record of this partition's changelog, in its order."""
+        if key == FINDING_LEDGER:
+            self._book.restore(value)
+            return
         if key.startswith(self._teams.prefix):
             self._teams.restore(key, value)
             return
@@ -46,8 +52,11 @@ class FindingStage:
 
     def process(self, signals: Iterable[Signal]) -> FindingOutput:
         """Take a batch in; the anomalies are those that should not wait until things are quiet."""
+        began = self._clock()
         touched: dict[str, None] = {}
+        taken = 0
         for signal in signals:
+            taken += 1
             for name in self._take(signal):
                 touched[name] = None
         anomalies = []
@@ -57,16 +66,19 @@ class FindingStage:
                 anomalies.append(self._tell(name, finding))
             elif finding is not None and not findings.is_told(finding):
                 self._untold[name] = None
+        self._book.enter(began, signals=taken, anomalies=len(anomalies))
         return FindingOutput(anomalies, self._take_changes())
 
     def settle(self) -> FindingOutput:
         """Tell everything that has waited."""
+        began = self._clock()
         anomalies = []
         for name in list(self._untold):
             finding = self._findings.get(name)
             if finding is not None and not findings.is_told(finding):
                 anomalies.append(self._tell(name, finding))
         self._untold.clear()
+        self._book.enter(began, signals=0, anomalies=len(anomalies))
         return FindingOutput(anomalies, self._take_changes())
 
     @property
@@ -118,7 +130,8 @@ class FindingStage:
         return anomaly
 
     def _take_changes(self) -> list[StateChange]:
-        return self._findings.take_changes() + self._teams.take_changes()
+        # The ledger comes last: a check finds it at the end of the changelog.
+        return self._findings.take_changes() + self._teams.take_changes() + self._book.take_changes()
 
 
 def _verdict(about: Signal, profile: Profile, holds: bool, team: Team) -> Signal:

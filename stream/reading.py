@@ -5,20 +5,37 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fastavro.read import SchemaResolutionError
+
 from keytrail.schemas import avro, wire
-from keytrail.schemas.errors import SchemaError
-from keytrail.schemas.records import Event, Micros
+from keytrail.schemas.errors import SchemaError, UnavailableError
+from keytrail.schemas.records import DeadReason, Event, Micros
 from keytrail.schemas.registry import Registry
+from keytrail.schemas.strict import TornError
 from keytrail.schemas.topics import ENRICHED
 from keytrail.stream.source import SourceRecord
+from keytrail.stream.writers import NoValueError, event_decoder
 
 MAX_VALUE_BYTES = 1_000_000
+# Of what events are found and compared by: it goes on into signals, findings and state, several times over.
+MAX_NAME_CHARS = 4_096
 EARLIEST: Micros = 631_152_000_000_000  # 1990-01-01: no service reports what happened before
+LATEST: Micros = 253_402_300_799_999_999  # the end of year 9999, which some mean by "never"
 AHEAD: Micros = 24 * 3600 * 1_000_000  # a clock may be this far ahead of ours
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_NAMES = (
+    *("service", "environment", "actor_id", "actor_type", "key_id", "key_alias", "action", "subject", "role"),
+    *("resource", "ticket", "approved_by", "outcome", "source_ip", "trace_id", "span_id", "correlation_id"),
+    "producer_id",
+)
 
 # What fastavro raises for bytes that are not a datum of the schema.
-TORN = (EOFError, ValueError, IndexError, TypeError, KeyError, OverflowError, MemoryError, RecursionError)
+TORN = (
+    *(EOFError, ValueError, IndexError, TypeError, KeyError, OverflowError, MemoryError, RecursionError),
+    SchemaResolutionError,
+)
+# What the registry's client raises, beyond its contract, for an id whose text is no Avro schema.
+_NO_SCHEMA = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -33,9 +50,9 @@ class Readable:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Why a record is no event.  `reason` is one of a fixed set of names; `detail` never holds content."""
+    """Why a record is no event.  `detail` never holds content of the record."""
 
-    reason: str
+    reason: DeadReason
     detail: str
     remedy: str
     schema_id: int | None = None
@@ -50,15 +67,19 @@ class _Writer:
 class EventReader:
     """Reads events of any registered schema version.  Not thread-safe.
 
-    `read` raises `UnavailableError` where the registry is away: the record may be fine, so the
-    caller tries again later.
+    `read` raises nothing but `UnavailableError`, where the registry is away: the record may be fine, so
+    the caller tries again later.  It takes time in proportion to the record's size, whatever the schema.
     """
 
     def __init__(self, registry: Registry, clock: Callable[[], Micros]) -> None:
         self._registry = registry
         self._clock = clock
-        self._reader = avro.parse(avro.schema_text("event"))
         self._writers: dict[int, _Writer | Unreadable] = {}
+        self._refused: dict[int, Unreadable] = {}
+
+    def begin_batch(self) -> None:
+        """From here on, ask the registry again for what it did not know or refused before."""
+        self._refused.clear()
 
     def read(self, record: SourceRecord) -> Readable | Unreadable:
         value = record.value
@@ -69,6 +90,7 @@ class EventReader:
                 "over_size",
                 f"{len(value)} bytes, more than {MAX_VALUE_BYTES}.",
                 "Shorten `before`, `after` or `attributes`, and send the event again.",
+                wire.schema_id_of(value),
             )
         schema_id = wire.schema_id_of(value)
         if schema_id is None:
@@ -77,7 +99,7 @@ class EventReader:
                 "The value does not begin with a zero byte and a schema id.",
                 "Send events in the Confluent wire format, with the schema registered.",
             )
-        writer = self._writers.get(schema_id) or self._learn(schema_id)
+        writer = self._writers.get(schema_id) or self._refused.get(schema_id) or self._learn(schema_id)
         if isinstance(writer, Unreadable):
             return writer
         try:
@@ -86,38 +108,50 @@ class EventReader:
             return Unreadable(
                 "bad_text", f"A text is not UTF-8 ({error.reason}).", "Encode texts as UTF-8.", schema_id
             )
-        except TORN as error:
+        except TornError as error:
             return Unreadable(
                 "torn_datum",
-                f"The bytes are no datum of schema {schema_id} ({type(error).__name__}).",
+                f"The bytes are no datum of schema {schema_id}: {error}.",
                 "Write the datum with the schema whose id stands in the header.",
                 schema_id,
             )
-        return self._check(event, schema_id) or Readable(
+        except NoValueError as error:
+            return Unreadable(
+                "invalid_event", f"{error} is null.", "Give each event a value there.", schema_id
+            )
+        return self._check(event, len(value), schema_id) or Readable(
             event, value[wire.HEADER_LENGTH :], writer.enriched_frame, record.offset
         )
 
     def _learn(self, schema_id: int) -> "_Writer | Unreadable":
         try:
             text = self._registry.text_of(schema_id)
+        except UnavailableError:
+            raise
         except SchemaError as error:
-            # Not kept: the id may be registered any moment.
-            return Unreadable("unknown_schema", error.message, error.remedy, schema_id)
+            # Kept for the batch alone: the id may be registered any moment.
+            refused = Unreadable("unknown_schema", error.message, error.remedy, schema_id)
+            self._refused[schema_id] = refused
+            return refused
+        except _NO_SCHEMA as error:
+            return self._keep(schema_id, _unusable(schema_id, SchemaError(f"{type(error).__name__}.")))
         try:
-            decode = avro.decoder(Event, avro.parse(text), self._reader)
-            frame = wire.frame(self._registry.register(ENRICHED, enriched_schema(text)))
-            writer: _Writer | Unreadable = _Writer(decode, frame)
+            decode = event_decoder(text)
         except SchemaError as error:
-            writer = Unreadable(
-                "unusable_schema",
-                f"Schema {schema_id} is no event's: {error.message}",
-                error.remedy,
-                schema_id,
-            )
+            return self._keep(schema_id, _unusable(schema_id, error))
+        try:
+            frame = wire.frame(self._registry.register(ENRICHED, enriched_schema(text)))
+        except SchemaError as error:
+            # What the registry refuses it may take once its settings are changed.
+            self._refused[schema_id] = refused = _unusable(schema_id, error)
+            return refused
+        return self._keep(schema_id, _Writer(decode, frame))
+
+    def _keep(self, schema_id: int, writer: "_Writer | Unreadable") -> "_Writer | Unreadable":
         self._writers[schema_id] = writer
         return writer
 
-    def _check(self, event: Event, schema_id: int) -> Unreadable | None:
+    def _check(self, event: Event, size: int, schema_id: int) -> Unreadable | None:
         if not _UUID.fullmatch(event.event_id):
             return Unreadable(
                 "invalid_event",
@@ -125,14 +159,38 @@ class EventReader:
                 "Give each event a UUID, version 7 at best.",
                 schema_id,
             )
-        if not EARLIEST <= event.occurred_at <= self._clock() + AHEAD:
+        latest = self._clock() + AHEAD
+        if not (EARLIEST <= event.occurred_at <= latest and EARLIEST <= event.recorded_at <= latest):
             return Unreadable(
                 "absurd_time",
-                f"occurred_at is {event.occurred_at} µs: before 1990, or more than a day ahead.",
+                f"occurred_at is {event.occurred_at} µs and recorded_at {event.recorded_at} µs: "
+                "one is before 1990, or more than a day ahead.",
                 "Set the producer's clock, and state times in microseconds since 1970, UTC.",
                 schema_id,
             )
-        return None
+        if event.expires_at is not None and not EARLIEST <= event.expires_at <= LATEST:
+            return Unreadable(
+                "absurd_time",
+                f"expires_at is {event.expires_at} µs: before 1990, or after the year 9999.",
+                "State times in microseconds since 1970, UTC, and leave out the end of what does not end.",
+                schema_id,
+            )
+        return self._check_names(event, schema_id) if size > MAX_NAME_CHARS else None
+
+    @staticmethod
+    def _check_names(event: Event, schema_id: int) -> Unreadable | None:
+        fields = vars(event)
+        sizes = {name: len(fields[name] or "") for name in _NAMES}
+        sizes["attributes.team"] = len(event.attributes.get("team", ""))
+        longest = max(sizes, key=lambda name: sizes[name])
+        if sizes[longest] <= MAX_NAME_CHARS:
+            return None
+        return Unreadable(
+            "over_size",
+            f"{longest} has {sizes[longest]} characters, more than {MAX_NAME_CHARS}.",
+            "Put long text into `reason`, `before`, `after` or `attributes`, and send the event again.",
+            schema_id,
+        )
 
 
 def enriched_schema(event_schema: str) -> str:
@@ -148,3 +206,9 @@ def enriched_schema(event_schema: str) -> str:
         raise SchemaError("The schema is not a record.", "Register the event schema.")
     ours["fields"] = theirs["fields"] + [f for f in ours["fields"] if f["name"] not in event_fields]
     return json.dumps(ours)
+
+
+def _unusable(schema_id: int, error: SchemaError) -> Unreadable:
+    return Unreadable(
+        "unusable_schema", f"Schema {schema_id} is no event's: {error.message}", error.remedy, schema_id
+    )

@@ -37,7 +37,10 @@ GUARD = (
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to insert one partition of one incarnation of a topic, until a higher claim is made."""
+    """The right to insert one partition of one incarnation of a topic, until a higher claim is made.
+
+    `owner` tells claims with the same epoch apart.
+    """
 
     incarnation: str
     partition: int
@@ -78,16 +81,19 @@ class Claims:
     Methods raise `UnavailableError` (no answer) and `RefusedError`; each may be called again.
     """
 
-    def __init__(self, clickhouse: ClickHouse, owner: uuid.UUID, wait: Callable[[float], None]) -> None:
+    def __init__(
+        self, clickhouse: ClickHouse, new_owner: Callable[[], uuid.UUID], wait: Callable[[float], None]
+    ) -> None:
         """`wait` sleeps for so many seconds; what it raises is raised."""
         self._clickhouse = clickhouse
-        self._owner = str(owner)
+        self._new_owner = new_owner
         self._wait = wait
 
     def claim(self, incarnation: str, partitions: Sequence[int]) -> dict[int, Claim]:
         """Claims by partition; when it returns, no insert of an earlier claim runs or can begin."""
         epochs = self._epochs(incarnation, partitions)
-        claims = {p: Claim(incarnation, p, epochs.get(p, 0) + 1, self._owner) for p in partitions}
+        owner = str(self._new_owner())
+        claims = {p: Claim(incarnation, p, epochs.get(p, 0) + 1, owner) for p in partitions}
         rows = (f"{incarnation}\t{p}\t{claim.epoch}\t{claim.owner}\n" for p, claim in claims.items())
         self._clickhouse.run(
             "INSERT INTO sink_claims (kafka_incarnation, kafka_partition, epoch, owner) "

@@ -47,6 +47,7 @@ def text(value: bytes) -> bytes:
 class Writer:
     """What datums were written with: `columns` are the fields' names, `header` opens a file of them."""
 
+    schema_text: str
     columns: tuple[str, ...]
     header: bytes
 
@@ -80,4 +81,4 @@ def writer(schema_text: str) -> Writer:
     metadata = varint(2)
     for name, value in ((b"avro.schema", json.dumps(extended).encode()), (b"avro.codec", b"null")):
         metadata += text(name) + text(value)
-    return Writer(columns, _MAGIC + metadata + varint(0) + _SYNC)
+    return Writer(schema_text, columns, _MAGIC + metadata + varint(0) + _SYNC)

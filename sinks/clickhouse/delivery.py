@@ -5,7 +5,7 @@ Pure: `inserts` carries the steps out, the tests against a ClickHouse that loses
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from keytrail.sinks.clickhouse.container import Writer
@@ -13,11 +13,15 @@ from keytrail.sinks.clickhouse.container import Writer
 
 @dataclass(frozen=True)
 class Rows:
-    """Records of one writer's schema; `offsets` and `datums` go together."""
+    """Records of one writer's schema; `offsets` and `datums` go together.
+
+    `sifted`: the bad ones that are easy to find have been taken out.
+    """
 
     writer: Writer
     offsets: Sequence[int]
     datums: Sequence[bytes]
+    sifted: bool = False
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -28,10 +32,10 @@ class Rows:
 
     def without(self, offsets: frozenset[int]) -> Self:
         keep = [index for index, offset in enumerate(self.offsets) if offset not in offsets]
-        return type(self)(self.writer, [self.offsets[i] for i in keep], [self.datums[i] for i in keep])
+        return replace(self, offsets=[self.offsets[i] for i in keep], datums=[self.datums[i] for i in keep])
 
     def _part(self, part: slice) -> Self:
-        return type(self)(self.writer, self.offsets[part], self.datums[part])
+        return replace(self, offsets=self.offsets[part], datums=self.datums[part])
 
 
 @dataclass(frozen=True)
@@ -47,26 +51,34 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Sift:
+    """Look through these rows for bad ones, then report `sifted`."""
+
+    rows: Rows
+
+
+@dataclass(frozen=True)
 class Rejected:
-    """A row that ClickHouse does not take, and its word for why."""
+    """A row that cannot be stored; `reason` and `detail` as in a dead letter."""
 
     offset: int
-    code: int
-    name: str
+    reason: str
+    detail: str
 
 
 class Delivery:
     """One block's way.  Not thread-safe.
 
     After an insert that failed, nothing more is inserted before it is known which rows are stored: one
-    that spans months may have stored some.  Rows that cannot be stored are found by halving, and
-    `rejected`.  An insert without an answer is beyond this: it may begin later, so the partition is claimed
-    and opened anew.
+    that spans months may have stored some.  Rows that cannot be stored are sifted out, or else found by
+    halving, and `rejected`.  An insert without an answer is beyond this: it may begin later, so the
+    partition is claimed and opened anew.
     """
 
     def __init__(self, groups: Iterable[Rows]) -> None:
         self._todo = deque(group for group in groups if len(group))
         self._look = False
+        self._sift = False
         self._failures = 0
         self.stored_rows = 0
         self.rejected: list[Rejected] = []
@@ -76,11 +88,13 @@ class Delivery:
         """How many steps in a row came to nothing because ClickHouse was not there or not able."""
         return self._failures
 
-    def next(self) -> Insert | Look | None:
+    def next(self) -> Insert | Look | Sift | None:
         """None: every row is stored or rejected."""
         if self._look:
             return Look()
-        return Insert(self._todo[0]) if self._todo else None
+        if not self._todo:
+            return None
+        return Sift(self._todo[0]) if self._sift else Insert(self._todo[0])
 
     def stored(self) -> None:
         self._failures = 0
@@ -94,12 +108,21 @@ class Delivery:
     def bad_data(self, code: int, name: str) -> None:
         """ClickHouse ended the insert, because of a row."""
         self._failures = 0
-        rows = self._todo.popleft()
-        if len(rows) == 1:
-            self.rejected.append(Rejected(rows.offsets[0], code, name))
+        self._look = True
+        rows = self._todo[0]
+        if not rows.sifted:
+            self._sift = True
+        elif len(rows) > 1:
+            self._todo.extendleft(reversed(self._todo.popleft().halves()))
         else:
-            self._todo.extendleft(reversed(rows.halves()))
-            self._look = True
+            detail = f"ClickHouse refuses the row: code {code} ({name})."
+            self._reject([Rejected(rows.offsets[0], "rejected_by_clickhouse", detail)])
+
+    def sifted(self, bad: Sequence[Rejected]) -> None:
+        """These of the rows are bad; the others may be."""
+        self._sift = False
+        self._todo[0] = replace(self._todo[0], sifted=True)
+        self._reject(bad)
 
     def found(self, offsets: frozenset[int]) -> None:
         self._look = False
@@ -109,3 +132,9 @@ class Delivery:
             self.stored_rows += len(rows) - len(left)
             if len(left):
                 self._todo.append(left)
+
+    def _reject(self, bad: Sequence[Rejected]) -> None:
+        self.rejected.extend(bad)
+        left = self._todo.popleft().without(frozenset(row.offset for row in bad))
+        if len(left):
+            self._todo.appendleft(left)

@@ -9,11 +9,12 @@ from string import Template
 from keytrail.schemas.errors import KeytrailError, UnavailableError
 from keytrail.sinks.clickhouse.claims import GUARD, Claim, Claims
 from keytrail.sinks.clickhouse.container import LINEAGE
-from keytrail.sinks.clickhouse.delivery import Delivery, Insert, Rejected, Rows
+from keytrail.sinks.clickhouse.delivery import Delivery, Insert, Rejected, Rows, Sift
 from keytrail.sinks.clickhouse.errors import FencedError, LostAnswerError
 from keytrail.sinks.clickhouse.failures import Failure, failure
 from keytrail.sinks.clickhouse.http import ClickHouse, NotSentError, RefusedError, text
 from keytrail.sinks.clickhouse.patience import Patience, tell
+from keytrail.sinks.clickhouse.sieve import find_bad
 
 _INSERT_TIMEOUT_S = 300.0
 _INSERT = Template(
@@ -76,6 +77,8 @@ class Inserts:
                     with self._places:
                         self._insert(block, step.rows)
                     delivery.stored()
+                elif isinstance(step, Sift):
+                    delivery.sifted(find_bad(step.rows, self._columns[block.table]))
                 else:
                     delivery.found(self._claims.offsets(block.table, block.claim, block.first))
             except NotSentError as error:

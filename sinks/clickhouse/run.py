@@ -36,7 +36,7 @@ def make_sink(settings: Settings, config: SinkConfig, patience: Patience) -> Sin
     cluster = Cluster(settings.kafka)
     registry = Registry(settings.registry)
     incarnations = Incarnations(cluster, list(BY_TOPIC), monotonic)
-    claims = Claims(clickhouse, uuid.uuid4(), patience.wait)
+    claims = Claims(clickhouse, uuid.uuid4, patience.wait)
     inserts = Inserts(clickhouse, claims, columns, patience)
     set_aside = SetAside(settings.kafka, registry, lambda: Micros(time.time_ns() // 1000))
     opening = Opening(cluster, incarnations, claims, config.group, monotonic, patience)

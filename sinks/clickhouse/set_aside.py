@@ -20,6 +20,8 @@ _REMEDIES: Mapping[str, str] = {
     "null_value": "Write a value; this topic knows no deletions.",
     "bad_magic": "Write the Confluent wire format: a zero byte, the schema's id, the datum.",
     "unknown_schema": "Register the writer's schema, then replay the record.",
+    "torn_datum": "Write the datum whole, with the schema that its header names.",
+    "invalid_event": "Correct the field and send the event again.",
     "rejected_by_clickhouse": "Compare the record with the table's columns, correct it and send it again.",
 }
 

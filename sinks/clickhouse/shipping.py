@@ -61,10 +61,7 @@ class Shipping:
         delivered = self._inserts.deliver(Block(table.name, claim, sealed.first, groups))
         by_offset = {_offset(m): m for m in sealed.messages} if delivered.rejected else {}
         for row in delivered.rejected:
-            reason = Reason(
-                "rejected_by_clickhouse", f"ClickHouse refuses the row: code {row.code} ({row.name})."
-            )
-            dead[row.offset] = (by_offset[row.offset], reason)
+            dead[row.offset] = (by_offset[row.offset], Reason(row.reason, row.detail))
         if dead:
             self._patience.until_answered(topic, lambda: self._set_aside.put(dead))
         return delivered

@@ -82,6 +82,7 @@ class Sink:
         self._full_since: float | None = None
         self._paused: set[Place] = set()
         self._stopping = False
+        self._leave_by = inf
         self.rows = 0
 
     def stop(self) -> None:
@@ -99,9 +100,10 @@ class Sink:
                 self._collect()
                 self._commit()
                 self._check_topics()
-            self._finish(list(self._assignment.lanes))
         finally:
+            # Tries that wait for something to come back end now; what is under way has a little time.
             self._patience.stop()
+            self._leave_by = self._clock() + self._config.stop_within_s
             self._consumer.close()
             _log.info("stopped; %d rows were stored in this run", self.rows)
 
@@ -228,7 +230,8 @@ class Sink:
     def _finish(self, places: Collection[Place]) -> None:
         """Waits, not for ever, for what is under way in these partitions, and commits it."""
         under_way = [future for place, (_, future) in self._shipments.items() if place in places]
-        wait(under_way, self._config.stop_within_s)
+        patience = min(self._config.stop_within_s, self._leave_by - self._clock())
+        wait(under_way, max(patience, 0.0))
         self._collect()
         self._commit(at_once=True)
 

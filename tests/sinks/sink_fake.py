@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from keytrail.sinks.clickhouse.claims import Stored
 from keytrail.sinks.clickhouse.container import Writer
-from keytrail.sinks.clickhouse.delivery import Delivery, Insert, Rows
+from keytrail.sinks.clickhouse.delivery import Delivery, Insert, Rejected, Rows, Sift
 from keytrail.sinks.clickhouse.positions import Committed, Position, Start
 
 INCARNATION = "an-incarnation"
-WRITER = Writer((), b"")
+WRITER = Writer("", (), b"")
 MONTHS = 3
 
 
@@ -202,6 +202,10 @@ class FakeSink:
                 if isinstance(step, Insert):
                     self.clickhouse.insert(self.epoch, offsets[0], list(step.rows.offsets))
                     delivery.stored()
+                elif isinstance(step, Sift):
+                    poison = [o for o in step.rows.offsets if o in self.clickhouse.poison]
+                    found = poison[: self.dice.randrange(len(poison) + 1)]
+                    delivery.sifted([Rejected(offset, "", "") for offset in found])
                 else:
                     delivery.found(self.clickhouse.offsets(offsets[0]))
             except NotSentError:

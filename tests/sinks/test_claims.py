@@ -31,7 +31,7 @@ def incarnation() -> str:
 
 
 def new_claims(clickhouse: ClickHouse) -> Claims:
-    return Claims(clickhouse, uuid.uuid4(), time.sleep)
+    return Claims(clickhouse, uuid.uuid4, time.sleep)
 
 
 def insert(settings: Settings, clickhouse: ClickHouse, claim: Claim, first: int, service: str) -> None:

@@ -168,10 +168,10 @@ def test_bad_records_are_set_aside_and_block_nothing(settings: Settings, feed: F
         b"\x00\x00": "bad_magic",
         b"plain text": "bad_magic",
         b"\x00\x7f\xff\xff\xff" + good()[5:]: "unknown_schema",
-        frame + feed.datum(event("faults-bad", event_id="no-uuid"), text): "rejected_by_clickhouse",
-        good()[:-3]: "rejected_by_clickhouse",
-        good() + b"\x02\x02\x02": "rejected_by_clickhouse",
-        frame: "rejected_by_clickhouse",
+        frame + feed.datum(event("faults-bad", event_id="no-uuid"), text): "invalid_event",
+        good()[:-3]: "torn_datum",
+        good() + b"\x02\x02\x02": "torn_datum",
+        frame: "torn_datum",
     }
     values: list[bytes | None] = [good() for _ in range(200)]
     for number, value in enumerate(bad):
@@ -216,5 +216,27 @@ def test_a_sink_that_is_told_to_stop_leaves_with_nothing_undone(
     _, said = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0
     assert b"Traceback" not in said
+    assert not members(settings)
+
+
+def test_a_sink_that_is_told_to_stop_while_clickhouse_is_away_leaves_too(
+    settings: Settings, feed: Feed, tables: Tables
+) -> None:
+    with cutting_proxy(settings.clickhouse.url) as proxy:
+        process = sink_process(replace(settings, clickhouse=HttpSettings(proxy.url)))
+        feed.events([event("faults-stop-away")])
+        tables.await_events("faults-stop-away", 1)
+        proxy.closed = True
+        feed.events([event("faults-stop-away") for _ in range(100)])
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0
+    assert not members(settings)
+    with running_sink(settings):
+        tables.await_events("faults-stop-away", 101)
+    assert tables.counts("faults-stop-away") == (101, 101)
+
+
+def members(settings: Settings) -> list[object]:
     admin = AdminClient(settings.kafka.client())
-    assert admin.describe_consumer_groups([GROUP])[GROUP].result(60).members == []
+    return list(admin.describe_consumer_groups([GROUP])[GROUP].result(60).members)

@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS anomalies
     `rule_version` Int32 CODEC(ZSTD(1)) COMMENT 'Version of the rule\'s meaning.',
     `severity` LowCardinality(String) CODEC(ZSTD(1)) COMMENT 'low, medium, high or critical.',
     `status` LowCardinality(String) CODEC(ZSTD(1)) COMMENT 'open (new, or again), updated, resolved or suppressed.',
-    `entity_type` LowCardinality(String) CODEC(ZSTD(1)) COMMENT 'key, subject, role, team or service.',
+    `entity_type` LowCardinality(String) CODEC(ZSTD(1)) COMMENT 'key, subject, service, or rule (where a rule itself failed).',
     `entity` String CODEC(ZSTD(1)) COMMENT 'What the finding is about.',
     `cause` String CODEC(ZSTD(1)) COMMENT 'What about the entity, such as the role that was granted. Empty: the rule says it all.',
     `first_seen` DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'Time of the first event behind the finding.',
@@ -184,7 +184,7 @@ CREATE VIEW IF NOT EXISTS anomalies_current
     `rule_version` Int32 COMMENT 'Version of the rule\'s meaning.',
     `severity` LowCardinality(String) COMMENT 'low, medium, high or critical.',
     `status` LowCardinality(String) COMMENT 'open (new, or again), updated, resolved or suppressed.',
-    `entity_type` LowCardinality(String) COMMENT 'key, subject, role, team or service.',
+    `entity_type` LowCardinality(String) COMMENT 'key, subject, service, or rule (where a rule itself failed).',
     `entity` String COMMENT 'What the finding is about.',
     `cause` String COMMENT 'What about the entity, such as the role that was granted. Empty: the rule says it all.',
     `first_seen` DateTime64(6, 'UTC') COMMENT 'Time of the first event behind the finding.',
@@ -256,9 +256,9 @@ CREATE TABLE IF NOT EXISTS sink_claims
     `kafka_incarnation` UUID COMMENT 'Kafka\'s id of the topic.',
     `kafka_partition` Int32 COMMENT 'Partition of the topic.',
     `epoch` Int64 COMMENT 'Counts the claims on the partition; only the highest may insert.',
-    `owner` UUID COMMENT 'The run of a sink that made the claim.',
+    `owner` UUID COMMENT 'Tells claims with the same epoch apart.',
     `claimed_at` DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When it was made, UTC.'
 )
 ENGINE = {merge_tree}
 ORDER BY (kafka_incarnation, kafka_partition, epoch, owner)
-COMMENT 'Which run of which sink may insert a partition: an insert of any other is refused.';
+COMMENT 'Who may insert a partition: an insert under any but the highest claim is refused.';

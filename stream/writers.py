@@ -1,0 +1,112 @@
+"""What a schema must be so that datums written with it are events.
+
+It holds the event's fields with the event's own types, and may hold more.  Nothing is converted: the datum
+goes on to ClickHouse as it came, where each field meets the column of its name.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from typing import Any
+
+from fastavro.types import Schema
+
+from keytrail.schemas import avro, strict
+from keytrail.schemas.errors import SchemaError
+from keytrail.schemas.records import Enrichment, Event
+
+# Columns of the table of events that are not the writer's to fill.
+_TAKEN = {field.name for field in fields(Enrichment)} | {"inserted_at"}
+_TAKEN_PREFIX = "kafka_"
+# What fastavro raises for some texts that are JSON and no schema.
+_NO_SCHEMA = (KeyError, TypeError, AttributeError, ValueError, RecursionError)
+
+
+class NoValueError(ValueError):
+    """A field that every event has is null; the message is its name."""
+
+
+def event_decoder(text: str) -> Callable[[bytes, int], Event]:
+    """A function from (bytes, start of the datum) to the event, for datums written with the schema in `text`.
+
+    Raises `SchemaError` where that is no event's schema.  The function raises `strict.TornError`,
+    `NoValueError`, and `UnicodeDecodeError` for text that is not UTF-8.  Thread-safe.
+    """
+    schema = _parsed(text)
+    read = strict.datum_reader(schema)
+    theirs, ours = dict(_fields(schema)), dict(_fields(avro.parse(avro.schema_text("event"))))
+    _compare(theirs, ours)
+    added = [name for name in theirs if name not in ours]
+    defaults = [(name, field["default"]) for name, field in ours.items() if name not in theirs]
+    required = [
+        name
+        for name, field in ours.items()
+        if name in theirs and "null" in _types(theirs[name]["type"]) - _types(field["type"])
+    ]
+
+    def decode(data: bytes, start: int) -> Event:
+        values = read(data, start)
+        for name in required:
+            if values[name] is None:
+                raise NoValueError(name)
+        for name in added:
+            del values[name]
+        for name, default in defaults:
+            values[name] = copy.copy(default)
+        # `Event(**values)` would guard 30 fields against change one by one, and take as long as reading them.
+        event = object.__new__(Event)
+        vars(event).update(values)
+        return event
+
+    return decode
+
+
+def _parsed(text: str) -> Schema:
+    try:
+        return avro.parse(text)
+    except _NO_SCHEMA as error:
+        raise SchemaError(f"Not an Avro schema ({type(error).__name__}).") from error
+
+
+def _fields(schema: Schema) -> Iterator[tuple[str, Any]]:
+    if not isinstance(schema, dict) or schema.get("type") != "record":
+        raise SchemaError("It is not a record's.", "Register the event schema.")
+    for field in schema["fields"]:
+        yield field["name"], field
+
+
+def _compare(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    missing = [name for name, field in ours.items() if name not in theirs and "default" not in field]
+    unlike = [
+        name
+        for name, field in ours.items()
+        if name in theirs and _types(theirs[name]["type"]) - {"null"} != _types(field["type"]) - {"null"}
+    ]
+    taken = [name for name in theirs if name in _TAKEN or name.startswith(_TAKEN_PREFIX)]
+    for names, what in (
+        (missing, "lacks"),
+        (unlike, "has another type for"),
+        (taken, "may not name a field"),
+    ):
+        if names:
+            raise SchemaError(
+                f"It {what} {', '.join(names)}.", "Take the event schema as it is, and add what is new."
+            )
+
+
+def _types(kind: Any) -> set[object]:
+    """A field's types, several for a union, in a form that is equal for equal types."""
+    if isinstance(kind, list):
+        return {_plain(branch) for branch in kind}
+    return {_plain(kind)}
+
+
+def _plain(kind: Any) -> object:
+    match kind:
+        case {"type": "array", "items": inner} | {"type": "map", "values": inner}:
+            return kind["type"], frozenset(_types(inner))
+        case {"name": str(name)}:
+            return name
+        case {"type": inner}:
+            return _plain(inner)
+    return kind
