@@ -1,9 +1,10 @@
 """Flags that several commands share."""
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
-from keytrail.schemas.settings import Settings, load_settings
+from keytrail.schemas.settings import ALL_ENGINES, Settings, load_settings
 
 
 def connection_flags(parser: argparse.ArgumentParser) -> None:
@@ -15,12 +16,14 @@ def connection_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--clickhouse", metavar="URL", help="ClickHouse's HTTP address")
 
 
-def settings_from(options: argparse.Namespace) -> Settings:
+def settings_from(options: argparse.Namespace, needs: Collection[str] = ALL_ENGINES) -> Settings:
+    """`needs`: the engines whose address must be known."""
     return load_settings(
         data_dir=options.data_dir,
         kafka=options.kafka,
         registry=options.registry,
         clickhouse=options.clickhouse,
+        needs=needs,
     )
 
 

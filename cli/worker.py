@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    settings = settings_from(options)
+    settings = settings_from(options, needs=("kafka", "registry"))
     log_to_stderr()
     with tempfile.TemporaryDirectory(prefix="keytrail-worker-") as scratch:
         return Worker(settings, Policy(), WorkerOptions(Path(scratch), options.instance, options.batch)).run()

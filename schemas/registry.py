@@ -11,14 +11,14 @@ from keytrail.schemas.errors import SchemaError, UnavailableError
 from keytrail.schemas.settings import HttpSettings
 from keytrail.schemas.topics import Topic
 
-_TIMEOUT_S = 10
+_TIMEOUT_S = 5
 
 
 class Registry:
     """A registry's client.  Thread-safe; each answer is kept, since an id never changes its schema."""
 
     def __init__(self, settings: HttpSettings) -> None:
-        config: dict[str, object] = {"url": settings.url, "timeout": _TIMEOUT_S}
+        config: dict[str, object] = {"url": settings.url, "timeout": _TIMEOUT_S, "max.retries": 1}
         if settings.user:
             config["basic.auth.user.info"] = f"{settings.user}:{settings.password}"
         if settings.ca_file:

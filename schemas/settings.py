@@ -17,6 +17,7 @@ from keytrail.schemas.errors import UsageError
 
 DEFAULT_DATA_DIR = Path("keytrail-data")
 STACK_FILE = "stack.json"
+ALL_ENGINES = ("kafka", "registry", "clickhouse")
 _KAFKA_ENV = "KEYTRAIL_KAFKA_"
 _NOT_LIBRDKAFKA = {"BOOTSTRAP"}
 
@@ -62,7 +63,7 @@ def load_settings(
     kafka: str | None = None,
     registry: str | None = None,
     clickhouse: str | None = None,
-    needs: Collection[str] = ("kafka", "registry", "clickhouse"),
+    needs: Collection[str] = ALL_ENGINES,
     env: Mapping[str, str] = os.environ,
 ) -> Settings:
     """The settings in force for a command that talks to a running pipeline.

@@ -16,12 +16,18 @@ class Topic:
     config: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-_KEEP = {"retention.ms": "-1"}
-_COMPACTED = {"cleanup.policy": "compact"}
+# What the worker writes holds an event and more, so it may be larger than what producers send.
+MAX_EVENT_BYTES = 1_048_588
+MAX_MESSAGE_BYTES = 8_388_608
+_LARGE = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
+_KEEP = {"retention.ms": "-1", **_LARGE}
+_COMPACTED = {"cleanup.policy": "compact", **_LARGE}
 
-EVENTS = Topic("keytrail.events", "subject", config=_KEEP)
+EVENTS = Topic(
+    "keytrail.events", "subject", config={"retention.ms": "-1", "max.message.bytes": str(MAX_EVENT_BYTES)}
+)
 ENRICHED = Topic("keytrail.enriched", "subject", config=_KEEP)
-SIGNALS = Topic("keytrail.signals", "entity", config={"retention.ms": str(_WEEK_MS)})
+SIGNALS = Topic("keytrail.signals", "entity", config={"retention.ms": str(_WEEK_MS), **_LARGE})
 ANOMALIES = Topic("keytrail.anomalies", "entity", config=_KEEP)
 DEAD_LETTERS = Topic("keytrail.deadletter", "source place", config=_KEEP)
 KEYS = Topic("keytrail.keys", "key_id", per_partition=False, config=_COMPACTED)

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from keytrail.schemas.records import Event, Micros, Occurrence
+from keytrail.stream.errors import StateFormError
 
 DAY = 24 * 3600 * 1_000_000
+FORM = 1  # of the packed state
 MAX_ROLES = 1_000  # of one subject; more are not followed: it has long been flagged
 
 
@@ -45,6 +47,7 @@ class SubjectAccess:
     team: str = ""
     team_since: Micros = 0
     latest_day: int = -1
+    deleted: Occurrence | None = None
     redundant: set[str] = field(default_factory=set)
     reported_team: str = ""
     reported_roles: int = 0
@@ -78,8 +81,11 @@ class SubjectAccess:
             return self._set(event.role, False, at, ())
         if event.action == "delete" and event.role is None and event.subject not in (None, event.actor_id):
             # The subject itself is deleted.  With a role, or by the subject, it is a use: of something else.
-            gone = [name for name in self.roles if self._set(name, False, at, ())]
-            return bool(gone)
+            if self.deleted is None or _key(at) > _key(self.deleted):
+                self.deleted = at
+            for name in list(self.roles):
+                self._set(name, False, at, ())
+            return True
         return False
 
     def _use(self, name: str | None, day: int) -> bool:
@@ -100,6 +106,9 @@ class SubjectAccess:
         return True
 
     def _set(self, name: str, held: bool, at: Occurrence, permissions: tuple[str, ...]) -> bool:
+        if held and self.deleted is not None and _key(at) <= _key(self.deleted):
+            # Granted before the subject was deleted, and heard of later.
+            held, at, permissions = False, self.deleted, ()
         role = self.roles.get(name)
         if role is None:
             if len(self.roles) >= MAX_ROLES:
@@ -108,7 +117,7 @@ class SubjectAccess:
                 return False
             self.roles[name] = Role(held, at, permissions)
             return True
-        if (at.occurred_at, at.event_id) <= (role.changed.occurred_at, role.changed.event_id):
+        if _key(at) <= _key(role.changed):
             return False
         role.held, role.changed, role.permissions = held, at, permissions
         return True
@@ -118,18 +127,25 @@ class SubjectAccess:
         self.roles = {name: role for name, role in self.roles.items() if role.held}
 
 
+def _key(at: Occurrence) -> tuple[Micros, str]:
+    return at.occurred_at, at.event_id
+
+
 def pack(access: SubjectAccess) -> bytes:
     """The state as stored; see `unpack`."""
     roles = {
         name: [int(r.held), r.changed.occurred_at, r.changed.event_id, list(r.permissions), r.last_used_day]
         for name, r in access.roles.items()
     }
+    deleted = [access.deleted.occurred_at, access.deleted.event_id] if access.deleted else None
     return json.dumps(
         [
+            FORM,
             roles,
             access.team,
             access.team_since,
             access.latest_day,
+            deleted,
             sorted(access.redundant),
             access.reported_team,
             access.reported_roles,
@@ -139,7 +155,10 @@ def pack(access: SubjectAccess) -> bytes:
 
 
 def unpack(packed: bytes) -> SubjectAccess:
-    roles, team, since, latest, redundant, reported_team, reported_roles = json.loads(packed)
+    form, *fields = json.loads(packed)
+    if form != FORM:
+        raise StateFormError("subject", form)
+    roles, team, since, latest, deleted, redundant, reported_team, reported_roles = fields
     return SubjectAccess(
         roles={
             name: Role(bool(held), Occurrence(at, event_id), tuple(permissions), used)
@@ -148,6 +167,7 @@ def unpack(packed: bytes) -> SubjectAccess:
         team=team,
         team_since=since,
         latest_day=latest,
+        deleted=Occurrence(*deleted) if deleted else None,
         redundant=set(redundant),
         reported_team=reported_team,
         reported_roles=reported_roles,

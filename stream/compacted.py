@@ -9,6 +9,8 @@ from keytrail.schemas.errors import UnavailableError
 from keytrail.schemas.settings import KafkaSettings
 
 _SILENCE_S = 30.0
+# The client connects again by itself; silence is what ends the wait.
+_PASSING = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
 _POLL_S = 0.05
 _BATCH = 10_000
 
@@ -32,7 +34,7 @@ def read_to_end(kafka: KafkaSettings, topic: str, partition: int) -> Iterator[tu
         while True:
             # `consume` waits for a full batch, so it gets little time.
             messages = consumer.consume(_BATCH, _POLL_S)
-            if messages:
+            if any(message.error() is None for message in messages):
                 heard = monotonic()
             elif monotonic() - heard > _SILENCE_S:
                 raise UnavailableError(
@@ -46,7 +48,7 @@ def read_to_end(kafka: KafkaSettings, topic: str, partition: int) -> Iterator[tu
                     yield message.key() or b"", message.value()
                 elif error.code() == KafkaError._PARTITION_EOF:
                     return
-                elif error.fatal() or not error.retriable():
+                elif error.code() not in _PASSING:
                     raise UnavailableError(f"{topic}/{partition} cannot be read: {error.str()}.")
     finally:
         consumer.close()

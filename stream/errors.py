@@ -11,5 +11,15 @@ class TransactionFailedError(KeytrailError):
     """
 
 
+class StateFormError(KeytrailError):
+    """State in a changelog was written by another version of keytrail."""
+
+    def __init__(self, what: str, form: object) -> None:
+        super().__init__(
+            f"The {what} state in the changelog has form {form!r}, which this version does not read.",
+            "Run the version that wrote it, or one that says it can take it over.",
+        )
+
+
 class FencedError(TransactionFailedError):
     """Another worker has taken the partition over; this one must not write for it any more."""

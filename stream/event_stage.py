@@ -29,8 +29,9 @@ from keytrail.stream.store import StateChange, StateStore
 
 logger = logging.getLogger(__name__)
 
-# Actions through which a subject comes to hold something; others only matter once it does.
-_BEGINS = frozenset({"grant"})
+# Actions that say what a subject holds, or no longer holds: a grant may yet come that is older than
+# its end.  Others only matter once there is something.
+_BEGINS = frozenset({"grant", "revoke", "delete"})
 
 
 @dataclass

@@ -13,11 +13,11 @@ from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.detections.role_sprawl import sprawls
 from keytrail.stream.findings import Finding
 from keytrail.stream.ledger import FindingBook
-from keytrail.stream.peers import Team
+from keytrail.stream.peers import Candidate, Team
 from keytrail.stream.policy import Policy
 from keytrail.stream.store import StateChange, StateStore
 
-_FINDING, _TEAM = "finding", "team"
+_FINDING, _TEAM, _CANDIDATE = "finding", "team", "candidate"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,11 @@ class FindingStage:
         self._policy = policy
         self._clock = clock
         self._findings: StateStore[Finding] = StateStore(_FINDING, findings.pack, findings.unpack)
-        self._teams: StateStore[Team] = StateStore(_TEAM, peers.pack, peers.unpack)
+        self._teams: StateStore[Team] = StateStore(_TEAM, peers.pack_team, peers.unpack_team)
+        self._candidates: StateStore[Candidate] = StateStore(
+            _CANDIDATE, peers.pack_candidate, peers.unpack_candidate
+        )
+        self._candidates_of: dict[str, set[str]] = {}
         self._untold: dict[str, None] = {}
         self._book = FindingBook()
 
@@ -41,14 +45,19 @@ class FindingStage:
         """Take a record of this partition's changelog, in its order."""
         if key == FINDING_LEDGER:
             self._book.restore(value)
-            return
-        if key.startswith(self._teams.prefix):
+        elif key.startswith(self._teams.prefix):
             self._teams.restore(key, value)
-            return
-        self._findings.restore(key, value)
-        # What the last run did not get to tell is told once things are quiet.
-        name = key.removeprefix(self._findings.prefix).decode()
-        self._untold[name] = None
+        elif key.startswith(self._candidates.prefix):
+            self._candidates.restore(key, value)
+            self._index(*peers.split_candidate_key(key.removeprefix(self._candidates.prefix).decode()), value)
+        else:
+            self._findings.restore(key, value)
+            # What the last run did not get to tell is told once things are quiet.
+            name = key.removeprefix(self._findings.prefix).decode()
+            if value is not None and not findings.is_told(findings.unpack(value)):
+                self._untold[name] = None
+            else:
+                self._untold.pop(name, None)
 
     def process(self, signals: Iterable[Signal]) -> FindingOutput:
         """Take a batch in; the anomalies are those that should not wait until things are quiet."""
@@ -95,21 +104,51 @@ class FindingStage:
     def _compare(self, signal: Signal, profile: Profile) -> Iterator[str]:
         """Set the subject among its peers; where the median moves, the other candidates are judged anew."""
         team = self._teams.get(profile.team) or Team()
-        median = team.median
+        median, members = team.median, team.members
         team.count(profile)
-        team.watch(signal, profile, self._policy.sprawl.least_roles)
-        moved = team.median != median or team.members == self._policy.sprawl.least_peers
-        for candidate in list(team.judged()):
-            about = candidate.signal
-            if about.entity != signal.entity and not moved:
-                continue
-            held = candidate.sprawls
-            candidate.sprawls = sprawls(candidate.profile, team.median, team.members, self._policy)
-            if candidate.sprawls or held:
-                yield from self._apply(_verdict(about, candidate.profile, candidate.sprawls, team))
-            if not candidate.sprawls and candidate.profile.roles < self._policy.sprawl.least_roles:
-                del team.candidates[about.entity]
         self._teams.put(profile.team, team)
+        self._watch(signal, profile)
+        least = self._policy.sprawl.least_peers
+        moved = team.median != median or (team.members >= least) != (members >= least)
+        names = self._candidates_of.get(profile.team, set())
+        for subject in sorted(names) if moved else names & {signal.entity}:
+            yield from self._judge(peers.candidate_key(profile.team, subject), team)
+
+    def _watch(self, signal: Signal, profile: Profile) -> None:
+        """Keep the member among the candidates where it holds enough, or has been found out."""
+        name = peers.candidate_key(profile.team, signal.entity)
+        known = self._candidates.get(name)
+        sprawls_already = known is not None and known.sprawls
+        if sprawls_already or profile.roles >= self._policy.sprawl.least_roles:
+            self._candidates.put(name, Candidate(profile, signal, sprawls_already))
+            self._index(profile.team, signal.entity, b"")
+        elif known is not None:
+            self._drop(name)
+
+    def _judge(self, name: str, team: Team) -> Iterator[str]:
+        candidate = self._candidates.get(name)
+        if candidate is None:
+            return
+        profile, held = candidate.profile, candidate.sprawls
+        candidate.sprawls = sprawls(profile, team.median, team.members, self._policy)
+        if candidate.sprawls != held:
+            self._candidates.put(name, candidate)
+        if candidate.sprawls or held:
+            yield from self._apply(_verdict(candidate.signal, profile, candidate.sprawls, team))
+        if not candidate.sprawls and profile.roles < self._policy.sprawl.least_roles:
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        self._candidates.remove(name)
+        self._index(*peers.split_candidate_key(name), None)
+
+    def _index(self, team: str, subject: str, value: bytes | None) -> None:
+        """Note that the team has this candidate, or (None) has it no more."""
+        names = self._candidates_of.setdefault(team, set())
+        if value is None:
+            names.discard(subject)
+        else:
+            names.add(subject)
 
     def _apply(self, signal: Signal) -> Iterator[str]:
         name = findings.anomaly_id(signal.rule, signal.entity_type, signal.entity, signal.cause)
@@ -131,7 +170,8 @@ class FindingStage:
 
     def _take_changes(self) -> list[StateChange]:
         # The ledger comes last: a check finds it at the end of the changelog.
-        return self._findings.take_changes() + self._teams.take_changes() + self._book.take_changes()
+        stores = (self._findings, self._teams, self._candidates)
+        return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 
 
 def _verdict(about: Signal, profile: Profile, holds: bool, team: Team) -> Signal:

@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass
 
 from keytrail.schemas.records import Anomaly, Micros, Occurrence, Signal
 from keytrail.stream.detections.verdict import Rule
+from keytrail.stream.errors import StateFormError
 from keytrail.stream.signals import merge_occurrences
 
-_SEVERITIES = ("low", "medium", "high", "critical")
+FORM = 1  # of the packed state
+SEVERITIES = ("low", "medium", "high", "critical")
 
 
 @dataclass
@@ -84,7 +86,7 @@ def grow(finding: Finding, signal: Signal) -> None:
     finding.events = merge_occurrences(signal.events, () if measured else finding.events)
     finding.first_seen = min(finding.first_seen, signal.first_seen)
     finding.last_seen = max(finding.last_seen, signal.last_seen)
-    finding.severity = max(finding.severity, signal.severity, key=_SEVERITIES.index)
+    finding.severity = max(finding.severity, signal.severity, key=SEVERITIES.index)
     if signal.last_seen >= finding.last_seen:
         finding.summary, finding.remedy = signal.summary, signal.remedy
         finding.details, finding.policy_version = signal.details, signal.policy_version
@@ -141,10 +143,12 @@ def tell(finding: Finding, rule: Rule, now: Micros) -> Anomaly:
 
 def pack(finding: Finding) -> bytes:
     """The finding as stored; see `unpack`."""
-    return json.dumps(asdict(finding), separators=(",", ":")).encode()
+    return json.dumps([FORM, asdict(finding)], separators=(",", ":")).encode()
 
 
 def unpack(packed: bytes) -> Finding:
-    fields = json.loads(packed)
+    form, fields = json.loads(packed)
+    if form != FORM:
+        raise StateFormError("finding", form)
     fields["events"] = [Occurrence(**occurrence) for occurrence in fields["events"]]
     return Finding(**fields)

@@ -34,7 +34,7 @@ def parse_hours(text: str) -> Hours:
         begin, end = _DAYS.index(first), _DAYS.index(last or first)
         days = frozenset((begin + i) % 7 for i in range((end - begin) % 7 + 1))
         return Hours(days, int(h1) * 60 + int(m1), int(h2) * 60 + int(m2), ZoneInfo(zone or "UTC"))
-    except (ValueError, ZoneInfoNotFoundError) as error:
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
         raise UsageError(
             f"Hours {text!r} cannot be read.", "Write them as: Mon-Fri 08:00-18:00 Europe/Berlin."
         ) from error

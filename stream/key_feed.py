@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import SchemaError, UnavailableError
@@ -24,7 +24,8 @@ _BATCH = 1000
 
 
 class KeyFeed:
-    """`catch_up` makes the directory as fresh as the topic; between calls the thread follows it."""
+    """`catch_up` makes the directory as fresh as the topic; between calls the thread follows it, until the
+    process ends."""
 
     def __init__(self, kafka: KafkaSettings, registry: Registry, directory: KeyDirectory) -> None:
         self._registry = registry
@@ -37,12 +38,14 @@ class KeyFeed:
         self._decoders: dict[int, Callable[[bytes, int], Key]] = {}
         self._applied: dict[int, int] = {}
         self._moved = threading.Condition()
-        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="key-feed", daemon=True)
 
     def start(self) -> None:
         """Load every key, then follow the topic.  Blocks; raises `UnavailableError` after 30 seconds."""
-        topic = self._consumer.list_topics(KEYS.name, _TIMEOUT_S).topics[KEYS.name]
+        try:
+            topic = self._consumer.list_topics(KEYS.name, _TIMEOUT_S).topics[KEYS.name]
+        except KafkaException as error:
+            raise self._unavailable(error) from error
         if topic.error is not None or not topic.partitions:
             raise UnavailableError(f"Topic {KEYS.name} is not there.", "Run `keytrail prepare`.")
         self._applied = dict.fromkeys(topic.partitions, 0)
@@ -52,10 +55,15 @@ class KeyFeed:
 
     def catch_up(self) -> None:
         """Wait until every key record that is in the topic now has been applied.  Thread-safe; blocks."""
-        wanted = {
-            p: self._watermarks.get_watermark_offsets(TopicPartition(KEYS.name, p), _TIMEOUT_S, cached=False)
-            for p in self._applied
-        }
+        try:
+            wanted = {
+                p: self._watermarks.get_watermark_offsets(
+                    TopicPartition(KEYS.name, p), _TIMEOUT_S, cached=False
+                )
+                for p in self._applied
+            }
+        except KafkaException as error:
+            raise self._unavailable(error) from error
         deadline = monotonic() + _TIMEOUT_S
         with self._moved:
             # A partition whose records were all compacted away stands at low == high.
@@ -66,12 +74,14 @@ class KeyFeed:
                         "See whether Kafka and the schema registry run.",
                     )
 
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(_TIMEOUT_S)
+    def _unavailable(self, error: KafkaException) -> UnavailableError:
+        return UnavailableError(
+            f"{KEYS.name} cannot be read: {error.args[0].str()}.",
+            "See whether Kafka runs at the configured address.",
+        )
 
     def _follow(self) -> None:
-        while not self._stop.is_set():
+        while True:
             # `consume` waits for a full batch; so wait for one message, then take what else is there.
             first = self._consumer.poll(_POLL_S)
             messages = [first, *self._consumer.consume(_BATCH, 0)] if first is not None else []
@@ -85,8 +95,6 @@ class KeyFeed:
                         if message.error() is None and offset is not None and partition is not None:
                             self._applied[partition] = offset + 1
                     self._moved.notify_all()
-        self._consumer.close()
-        self._watermarks.close()
 
     def _apply(self, key: bytes | None, value: bytes | None, offset: int | None) -> None:
         if value is None:
@@ -102,6 +110,9 @@ class KeyFeed:
             found, problems = usable(self._decoders[schema_id](value, wire.HEADER_LENGTH))
             for problem in problems:
                 logger.error("Key %s: %s; this part of its scope is not judged.", found.key_id, problem)
-            self._directory.apply(found)
+            for alias in self._directory.apply(found):
+                logger.error(
+                    "Key %s: its alias %s is another key's already; it stays there.", found.key_id, alias
+                )
         except (SchemaError, *TORN) as error:
             logger.error("%s offset %s is no key record (%s); it is left out.", KEYS.name, offset, error)

@@ -60,37 +60,52 @@ def usable(key: Key) -> tuple[Key, list[str]]:
 
 
 class KeyDirectory:
-    """Every key by its id and by its aliases.  One thread applies records while others look up."""
+    """Every key by its id and by its aliases; an id outweighs an alias of the same text.
+
+    One thread applies records while others look up.
+    """
 
     def __init__(self) -> None:
-        self._by_name: dict[str, Key] = {}
+        self._by_id: dict[str, Key] = {}
+        self._id_of_alias: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len({key.key_id for key in list(self._by_name.values())})
+        return len(self._by_id)
 
-    def apply(self, key: Key) -> None:
-        """Take a key's latest record; a record older than the one held is left out."""
+    def apply(self, key: Key) -> list[str]:
+        """Take a key's latest record; a record older than the one held is left out.
+
+        Returns the aliases that another key has already; they stay with that key.
+        """
         with self._lock:
-            known = self._by_name.get(key.key_id)
+            known = self._by_id.get(key.key_id)
             if known is not None and known.version > key.version:
-                return
-            self._by_name[key.key_id] = key
-            for alias in key.aliases:
-                self._by_name[alias] = key
+                return []
+            self._drop_aliases(known)
+            self._by_id[key.key_id] = key
+            return [a for a in key.aliases if self._id_of_alias.setdefault(a, key.key_id) != key.key_id]
 
     def forget(self, key_id: str) -> None:
         with self._lock:
-            key = self._by_name.pop(key_id, None)
-            for alias in key.aliases if key else ():
-                self._by_name.pop(alias, None)
+            self._drop_aliases(self._by_id.pop(key_id, None))
 
     def at(self, event: Event) -> KeyAtEvent:
         """The event's key, found by id and else by alias, as of the event's time."""
         if event.key_id is None and event.key_alias is None:
             return NO_KEY
-        key = self._by_name.get(event.key_id or "") or self._by_name.get(event.key_alias or "")
+        key = self._find(event.key_id) or self._find(event.key_alias)
         if key is None:
             # An alias alone that nobody registered says nothing about a key.
             return UNKNOWN_KEY if event.key_id is not None else NO_KEY
         return KeyAtEvent(status_at(key, event.occurred_at), key)
+
+    def _find(self, name: str | None) -> Key | None:
+        if name is None:
+            return None
+        return self._by_id.get(name) or self._by_id.get(self._id_of_alias.get(name, ""))
+
+    def _drop_aliases(self, key: Key | None) -> None:
+        for alias in key.aliases if key else ():
+            if key is not None and self._id_of_alias.get(alias) == key.key_id:
+                del self._id_of_alias[alias]

@@ -1,7 +1,6 @@
 """Records on their way out: encoded, framed with their schema's id, keyed, and put to their topics."""
 
 from collections.abc import Iterable
-from functools import cached_property
 
 from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Anomaly, DeadLetter, Signal
@@ -13,10 +12,16 @@ from keytrail.stream.transaction import Message, Outgoing
 
 
 class Outbox:
-    """Encodes for one worker.  Not thread-safe.  Schemas are registered when they are first needed."""
+    """Encodes for one partition.  Not thread-safe.  `register` comes before the first record."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+
+    def register(self) -> None:
+        """Register every schema that is written with.  Blocks; raises what `Registry.register` raises."""
+        self._signal = _Framed(self._registry, SIGNALS, "signal")
+        self._anomaly = _Framed(self._registry, ANOMALIES, "anomaly")
+        self._dead_letter = _Framed(self._registry, DEAD_LETTERS, "deadletter")
 
     def signals(self, signals: Iterable[Signal]) -> Outgoing:
         encode = self._signal
@@ -43,18 +48,6 @@ class Outbox:
     @staticmethod
     def changes(topic: Topic, partition: int, changes: Iterable[StateChange]) -> Outgoing:
         return Outgoing(topic.name, [{"key": c.key, "value": c.value} for c in changes], partition)
-
-    @cached_property
-    def _signal(self) -> "_Framed":
-        return _Framed(self._registry, SIGNALS, "signal")
-
-    @cached_property
-    def _anomaly(self) -> "_Framed":
-        return _Framed(self._registry, ANOMALIES, "anomaly")
-
-    @cached_property
-    def _dead_letter(self) -> "_Framed":
-        return _Framed(self._registry, DEAD_LETTERS, "deadletter")
 
 
 class _Framed:

@@ -14,12 +14,14 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from keytrail.schemas.errors import UnavailableError
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import ENRICHED, FINDING_STATE, SUBJECT_STATE, Topic
 from keytrail.stream.compacted import read_to_end
-from keytrail.stream.event_stage import EventBatch, EventStage
+from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingOutput, FindingStage
 from keytrail.stream.key_feed import KeyFeed
 from keytrail.stream.outbox import Outbox
@@ -29,11 +31,16 @@ from keytrail.stream.transaction import GroupOffsets, Outgoing, TransactionalWri
 
 logger = logging.getLogger(__name__)
 
+Read = TypeVar("Read")
 _RETRY_S = 1.0
 
 
 class PartitionTask(ABC):
-    """Base of both stages' tasks.  Belongs to one event loop; `handle` is called one batch at a time."""
+    """Base of both stages' tasks.  Belongs to one event loop; `handle` is called one batch at a time.
+
+    A task serves one assignment of its partition: after a rebalance a new one takes its place, which
+    restores what was committed.  `on_failure` hears of what went wrong in the background.
+    """
 
     def __init__(
         self,
@@ -43,6 +50,7 @@ class PartitionTask(ABC):
         partition: int,
         changelog: Topic,
         on_failure: Callable[[BaseException], None],
+        outbox: Outbox,
     ) -> None:
         self.partition = partition
         self.source = source
@@ -50,28 +58,41 @@ class PartitionTask(ABC):
         self._group = group
         self._changelog = changelog
         self._on_failure = on_failure
+        self._outbox = outbox
         self._writer = TransactionalWriter(kafka, group, source.name, partition)
         self._next_offset = 0
+        self._closed = False
         self._lock = asyncio.Lock()
         self._committing: asyncio.Future[None] | None = None
         self._opened = asyncio.ensure_future(asyncio.to_thread(self._open))
+        self._opened.add_done_callback(self._report)
 
     async def handle(self, records: Sequence[SourceRecord]) -> None:
-        """Process a batch and send its output on the way; returns before that is committed."""
+        """Process a batch and send its output on the way; returns before that is committed.
+
+        A closed task handles nothing.
+        """
         await asyncio.shield(self._opened)
         async with self._lock:
             fresh = [record for record in records if record.offset >= self._next_offset]
-            if not fresh:
+            if not fresh or self._closed:
                 return
             outgoing = await self._process(fresh)
             self._next_offset = fresh[-1].offset + 1
             await self._submit(outgoing, self._next_offset)
 
     async def close(self) -> None:
-        """Wait for what is under way to be committed; the task handles nothing afterwards."""
+        """Wait for what is under way to be committed; the task handles nothing from now on."""
+        self._closed = True
         await asyncio.wait([self._opened])
         async with self._lock:
-            await self._committed()
+            if self._committing is not None:
+                await asyncio.wait([self._committing])
+
+    @property
+    def is_open(self) -> bool:
+        """True once the state is restored, until the task is closed or fails."""
+        return not self._closed and self._opened.done() and self._opened.exception() is None
 
     @abstractmethod
     def _restore(self, key: bytes, value: bytes | None) -> None: ...
@@ -90,11 +111,27 @@ class PartitionTask(ABC):
         if self._committing is not None:
             await asyncio.shield(self._committing)
 
-    def _report(self, commit: "asyncio.Future[None]") -> None:
-        if not commit.cancelled() and (error := commit.exception()) is not None:
+    def _report(self, work: "asyncio.Future[None]") -> None:
+        error = None if work.cancelled() else work.exception()
+        if error is None:
+            return
+        if self._closed:
+            # Whoever has the partition now has fenced this task and goes on from what was committed.
+            logger.warning("%s/%d, already given up: %s", self.source.name, self.partition, error)
+        else:
             self._on_failure(error)
 
+    async def _patiently(self, read: Callable[[], Read]) -> Read:
+        """What `read` gives, in a thread; where the registry is away, wait: the records may be fine."""
+        while True:
+            try:
+                return await asyncio.to_thread(read)
+            except UnavailableError as error:
+                logger.warning("%s/%d waits: %s", self.source.name, self.partition, error)
+                await asyncio.sleep(_RETRY_S)
+
     def _open(self) -> None:
+        self._outbox.register()
         self._writer.fence()
         self._next_offset = self._group.committed(self.source.name, self.partition) or 0
         restored = 0
@@ -127,14 +164,13 @@ class EventTask(PartitionTask):
     ) -> None:
         self._stage = stage
         self._keys = keys
-        self._outbox = outbox
-        super().__init__(kafka, group, source, partition, SUBJECT_STATE, on_failure)
+        super().__init__(kafka, group, source, partition, SUBJECT_STATE, on_failure, outbox)
 
     def _restore(self, key: bytes, value: bytes | None) -> None:
         self._stage.restore(key, value)
 
     async def _process(self, records: Sequence[SourceRecord]) -> list[Outgoing]:
-        batch = await self._read(records)
+        batch = await self._patiently(partial(self._stage.read, records))
         # Every key change that was in Kafka before these events were read counts for them.
         await asyncio.to_thread(self._keys.catch_up)
         output = self._stage.process(batch)
@@ -144,15 +180,6 @@ class EventTask(PartitionTask):
             self._outbox.dead_letters(output.dead),
             self._outbox.changes(SUBJECT_STATE, self.partition, output.changes),
         ]
-
-    async def _read(self, records: Sequence[SourceRecord]) -> EventBatch:
-        """The batch as events; where the registry is away, wait for it: the records may be fine."""
-        while True:
-            try:
-                return self._stage.read(records)
-            except UnavailableError as error:
-                logger.warning("%s/%d waits: %s", self.source.name, self.partition, error)
-                await asyncio.sleep(_RETRY_S)
 
 
 class FindingTask(PartitionTask):
@@ -172,21 +199,22 @@ class FindingTask(PartitionTask):
     ) -> None:
         self._stage = stage
         self._reader = reader
-        self._outbox = outbox
-        super().__init__(kafka, group, source, partition, FINDING_STATE, on_failure)
+        super().__init__(kafka, group, source, partition, FINDING_STATE, on_failure, outbox)
 
     def _restore(self, key: bytes, value: bytes | None) -> None:
         self._stage.restore(key, value)
 
     async def _process(self, records: Sequence[SourceRecord]) -> list[Outgoing]:
-        signals, dead = self._reader.read(self.partition, records)
+        signals, dead = await self._patiently(partial(self._reader.read, self.partition, records))
         return [*self._outgoing(self._stage.process(signals)), self._outbox.dead_letters(dead)]
 
     async def settle(self) -> None:
         """Tell subscribers what has waited for quiet."""
-        if not self._opened.done() or not self._stage.has_untold:
+        if not self.is_open or not self._stage.has_untold:
             return
         async with self._lock:
+            if self._closed:
+                return
             await self._submit(self._outgoing(self._stage.settle()), None)
 
     def _outgoing(self, output: FindingOutput) -> list[Outgoing]:

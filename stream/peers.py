@@ -1,10 +1,12 @@
 """A team: how many roles its members hold, and who of them holds so many that it may be too many."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from keytrail.schemas.records import Occurrence, Profile, Signal
+from keytrail.stream.errors import StateFormError
+
+FORM = 1  # of the packed states
 
 
 @dataclass
@@ -21,7 +23,6 @@ class Team:
     """`members_by_roles` counts the members who hold so many roles; those who hold none are left out."""
 
     members_by_roles: dict[int, int] = field(default_factory=dict)
-    candidates: dict[str, Candidate] = field(default_factory=dict)
 
     @property
     def members(self) -> int:
@@ -52,36 +53,39 @@ class Team:
                 else:
                     self.members_by_roles.pop(roles, None)
 
-    def watch(self, signal: Signal, profile: Profile, least_roles: int) -> None:
-        """Keep the member among the candidates, or drop it where it holds too few and was not found out."""
-        known = self.candidates.get(signal.entity)
-        if profile.roles >= least_roles or (known is not None and known.sprawls):
-            self.candidates[signal.entity] = Candidate(profile, signal, known is not None and known.sprawls)
-        else:
-            self.candidates.pop(signal.entity, None)
 
-    def judged(self) -> Iterator[Candidate]:
-        """The candidates in a fixed order."""
-        for name in sorted(self.candidates):
-            yield self.candidates[name]
+def candidate_key(team: str, subject: str) -> str:
+    """The state key of a member; the length keeps two names apart."""
+    return f"{len(team)}:{team}{subject}"
 
 
-def pack(team: Team) -> bytes:
-    """The team as stored; see `unpack`."""
-    return json.dumps(asdict(team), separators=(",", ":")).encode()
+def split_candidate_key(key: str) -> tuple[str, str]:
+    """Team and subject of a state key."""
+    length, _, names = key.partition(":")
+    return names[: int(length)], names[int(length) :]
 
 
-def unpack(packed: bytes) -> Team:
-    fields = json.loads(packed)
-    return Team(
-        {int(roles): members for roles, members in fields["members_by_roles"].items()},
-        {name: _candidate(found) for name, found in fields["candidates"].items()},
-    )
+def pack_team(team: Team) -> bytes:
+    """The team as stored; see `unpack_team`."""
+    return json.dumps([FORM, team.members_by_roles], separators=(",", ":")).encode()
 
 
-def _candidate(fields: dict[str, dict[str, object]]) -> Candidate:
-    signal = dict(fields["signal"])
-    profile = Profile(**fields["profile"])  # type: ignore[arg-type]
-    signal["events"] = [Occurrence(**event) for event in signal["events"]]  # type: ignore[attr-defined]
-    signal["profile"] = profile
-    return Candidate(profile, Signal(**signal), bool(fields["sprawls"]))  # type: ignore[arg-type]
+def unpack_team(packed: bytes) -> Team:
+    form, members_by_roles = json.loads(packed)
+    if form != FORM:
+        raise StateFormError("team", form)
+    return Team({int(roles): members for roles, members in members_by_roles.items()})
+
+
+def pack_candidate(candidate: Candidate) -> bytes:
+    """The candidate as stored; see `unpack_candidate`."""
+    return json.dumps([FORM, asdict(candidate)], separators=(",", ":")).encode()
+
+
+def unpack_candidate(packed: bytes) -> Candidate:
+    form, fields = json.loads(packed)
+    if form != FORM:
+        raise StateFormError("candidate", form)
+    signal, profile = fields["signal"], Profile(**fields["profile"])
+    events = [Occurrence(**event) for event in signal["events"]]
+    return Candidate(profile, Signal(**{**signal, "events": events, "profile": profile}), fields["sprawls"])

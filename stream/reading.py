@@ -134,7 +134,9 @@ class EventReader:
             self._refused[schema_id] = refused
             return refused
         except _NO_SCHEMA as error:
-            return self._keep(schema_id, _unusable(schema_id, SchemaError(f"{type(error).__name__}.")))
+            kind = type(error).__name__
+            no_schema = SchemaError(f"Not an Avro schema ({kind}).", "Register the event schema.")
+            return self._keep(schema_id, _unusable(schema_id, no_schema))
         try:
             decode = event_decoder(text)
         except SchemaError as error:

@@ -1,6 +1,6 @@
 """Which event ids a partition has seen lately, so that an event sent twice counts once.
 
-Ids are kept as 64-bit BLAKE2b digests in arrival order, a chunk a batch, at most `window` of
+Ids are kept as 64-bit BLAKE2b digests in arrival order, in chunks, at most `window` of
 them; the oldest chunks go first.  At a million ids the chance that a new id meets another's
 digest is 5e-14.  A duplicate that comes more than `window` events later is not recognised.
 """
@@ -17,6 +17,7 @@ from keytrail.stream.store import StateChange
 Digests = npt.NDArray[np.uint64]
 PREFIX = b"seen/"
 _CHUNK_NUMBER = 8
+_FULL_CHUNK = 1_000  # ids
 
 
 class SeenIds:
@@ -24,6 +25,7 @@ class SeenIds:
 
     def __init__(self, window: int = 1_000_000) -> None:
         self._window = window
+        self._full_chunk = max(1, min(_FULL_CHUNK, window // 8))
         self._chunks: deque[tuple[int, Digests]] = deque()
         self._next = 0
         self._size = 0
@@ -40,13 +42,12 @@ class SeenIds:
         """Take a batch's ids in; True for each that is new: neither seen before nor earlier in the batch."""
         if not event_ids:
             return []
-        digests = np.array([_digest(event_id) for event_id in event_ids], dtype=np.uint64)
+        digests = np.array([_digest(event_id.lower()) for event_id in event_ids], dtype=np.uint64)
         distinct, first = np.unique(digests, return_index=True)
         is_new = np.zeros(len(digests), dtype=bool)
         is_new[first] = ~self._known(distinct)
         fresh = digests[is_new]
         if len(fresh):
-            self._changes.append(StateChange(_name(self._next), fresh.astype("<u8").tobytes()))
             self._append(fresh)
             self._forget_oldest()
         return [bool(new) for new in is_new]
@@ -63,6 +64,8 @@ class SeenIds:
                 self._size -= len(self._chunks.popleft()[1])
         else:
             digests = np.frombuffer(value, dtype="<u8").astype(np.uint64)
+            if self._chunks and self._chunks[-1][0] == number:
+                self._size -= len(self._chunks.pop()[1])
             self._chunks.append((number, digests))
             self._size += len(digests)
             self._next = number + 1
@@ -79,8 +82,15 @@ class SeenIds:
         return known
 
     def _append(self, digests: Digests) -> None:
-        self._chunks.append((self._next, digests))
-        self._next += 1
+        if self._chunks and len(self._chunks[-1][1]) + len(digests) <= self._full_chunk:
+            # Light traffic: the newest chunk is filled up, so that there are not as many as batches.
+            number, started = self._chunks.pop()
+            chunk = np.concatenate([started, digests])
+        else:
+            number, chunk = self._next, digests
+            self._next += 1
+        self._chunks.append((number, chunk))
+        self._changes.append(StateChange(_name(number), chunk.astype("<u8").tobytes()))
         self._size += len(digests)
         self._runs.append(np.sort(digests))
         while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):

@@ -7,6 +7,8 @@ from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import DeadLetter, Header, Micros, Signal
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.topics import SIGNALS
+from keytrail.stream.detections.catalogue import RULES
+from keytrail.stream.findings import SEVERITIES
 from keytrail.stream.reading import TORN
 from keytrail.stream.source import SourceRecord
 
@@ -37,7 +39,10 @@ class SignalReader:
         if schema_id not in self._decoders:
             writer = avro.parse(self._registry.text_of(schema_id))
             self._decoders[schema_id] = avro.decoder(Signal, writer, self._reader)
-        return self._decoders[schema_id](value, wire.HEADER_LENGTH)
+        signal = self._decoders[schema_id](value, wire.HEADER_LENGTH)
+        if signal.rule not in RULES or signal.severity not in SEVERITIES:
+            raise SchemaError("A rule or severity that this worker does not know.")
+        return signal
 
     def _dead_letter(self, partition: int, record: SourceRecord, error: Exception) -> DeadLetter:
         return DeadLetter(

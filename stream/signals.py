@@ -4,6 +4,7 @@ A burst of two thousand events against one key becomes one signal with a count. 
 alternate (a condition begins, ends, begins) stay apart and in order.
 """
 
+import hashlib
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from keytrail.schemas.records import Event, Micros, Occurrence, Signal
 from keytrail.stream.detections.verdict import Verdict
 
 KEEP = 5
+MAX_TEXT = 600
 
 
 def merge_occurrences(known: Iterable[Occurrence], more: Iterable[Occurrence]) -> list[Occurrence]:
@@ -22,6 +24,14 @@ def merge_occurrences(known: Iterable[Occurrence], more: Iterable[Occurrence]) -
     every = sorted({(o.occurred_at, o.event_id) for o in (*known, *more)})
     kept = every if len(every) <= 2 * KEEP else every[:KEEP] + every[-KEEP:]
     return [Occurrence(at, event_id) for at, event_id in kept]
+
+
+def capped(text: str) -> str:
+    """A text of at most `MAX_TEXT` characters; a longer one ends in a digest of the whole."""
+    if len(text) <= MAX_TEXT:
+        return text
+    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return f"{text[: MAX_TEXT - 17]}…{digest}"
 
 
 @dataclass
@@ -70,17 +80,17 @@ class SignalBook:
         return Signal(
             rule=verdict.rule.name,
             entity_type=verdict.entity_type,
-            entity=verdict.entity,
-            cause=verdict.cause,
+            entity=capped(verdict.entity),
+            cause=capped(verdict.cause),
             holds=verdict.holds,
             severity=verdict.severity or verdict.rule.severity,
-            summary=verdict.summary,
-            remedy=verdict.remedy,
+            summary=capped(verdict.summary),
+            remedy=capped(verdict.remedy),
             events=merge_occurrences(earliest, [Occurrence(*at) for at in signal.latest]),
             count=signal.count,
             first_seen=signal.first,
             last_seen=signal.last,
-            details=verdict.details,
+            details={name: capped(value) for name, value in verdict.details.items()},
             policy_version=self._policy_version,
             profile=verdict.profile,
         )

@@ -4,7 +4,7 @@ Values rest as bytes, so that a million small states fit in memory; those in use
 objects until the next commit.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -38,9 +38,6 @@ class StateStore(Generic[Value]):
         self._live: dict[str, Value] = {}
         self._changed: set[str] = set()
 
-    def __len__(self) -> int:
-        return len(self._packed.keys() | self._changed)
-
     def get(self, key: str) -> Value | None:
         if (value := self._live.get(key)) is not None:
             return value
@@ -53,18 +50,20 @@ class StateStore(Generic[Value]):
         self._live[key] = value
         self._changed.add(key)
 
-    def items(self) -> Iterator[tuple[str, Value]]:
-        """Every key and value, in no order."""
-        for key in self._packed.keys() | self._changed:
-            value = self.get(key)
-            if value is not None:
-                yield key, value
+    def remove(self, key: str) -> None:
+        """The changelog is told that the key is gone."""
+        self._live.pop(key, None)
+        self._packed.pop(key, None)
+        self._changed.add(key)
 
     def take_changes(self) -> list[StateChange]:
         """The changes since the last call, one a key, for the changelog."""
         changes = []
         for key in self._changed:
-            packed = self._packed[key] = self._pack(self._live[key])
+            value = self._live.get(key)
+            packed = None if value is None else self._pack(value)
+            if packed is not None:
+                self._packed[key] = packed
             changes.append(StateChange(self.prefix + key.encode(), packed))
         self._changed.clear()
         if len(self._live) > self._limit:

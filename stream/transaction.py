@@ -11,7 +11,9 @@ from typing import Any, TypedDict, cast
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
+from keytrail.schemas.errors import UnavailableError
 from keytrail.schemas.settings import KafkaSettings
+from keytrail.schemas.topics import MAX_MESSAGE_BYTES
 from keytrail.stream.errors import FencedError, TransactionFailedError
 
 _TIMEOUT_S = 30.0
@@ -46,9 +48,12 @@ class GroupOffsets:
 
     def committed(self, topic: str, partition: int) -> int | None:
         """The next offset to read, or None where the group never committed one.  Blocks."""
-        found = self._consumer.committed([TopicPartition(topic, partition)], _TIMEOUT_S)[0]
+        try:
+            found = self._consumer.committed([TopicPartition(topic, partition)], _TIMEOUT_S)[0]
+        except KafkaException as error:
+            raise UnavailableError(f"The offset of {topic}/{partition} cannot be read: {error}.") from error
         if found.error is not None:
-            raise KafkaException(found.error)
+            raise UnavailableError(f"The offset of {topic}/{partition} cannot be read: {found.error.str()}.")
         return found.offset if found.offset >= 0 else None
 
     def close(self) -> None:
@@ -67,6 +72,7 @@ class TransactionalWriter:
                 partitioner="murmur2_random",
                 compression_type="lz4",
                 linger_ms=5,
+                message_max_bytes=MAX_MESSAGE_BYTES,
                 queue_buffering_max_messages=1_000_000,
             )
         )

@@ -49,12 +49,15 @@ class BatchConsumer(driver.Consumer):
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, FaustMessage]]:
+        generation = self.app.consumer_generation_id
         records, active = await self._wait_next_records(timeout)
         if records is None or self.should_stop:
             return
-        generation = self.app.consumer_generation_id
         for tp, batch in records.items():
             if not self.flow_active or self.app.consumer_generation_id != generation:
+                # A rebalance came between.  The client's position is past what is dropped here, so it
+                # goes back to what is committed; what comes twice is left out by the partition's task.
+                await self.perform_seek()
                 return
             if active is None or tp in active or tp in self._buffered_partitions:
                 yield tp, _message(tp, batch, generation)

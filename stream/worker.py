@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import ssl
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +20,6 @@ from keytrail.schemas.records import Micros
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
 from keytrail.schemas.topics import EVENTS, SIGNALS
-from keytrail.stream.errors import FencedError
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingStage
 from keytrail.stream.key_feed import KeyFeed
@@ -39,6 +40,7 @@ SESSION_S = 6.0
 HEARTBEAT_S = 2.0
 BATCH_RECORDS = 5_000
 SETTLE_S = 1.0
+STOP_S = 4.5
 
 
 def wall_clock() -> Micros:
@@ -65,6 +67,7 @@ class Worker:
         self._keys = KeyFeed(settings.kafka, self._registry, self._directory)
         self._group = GroupOffsets(settings.kafka, GROUP)
         self._tasks: dict[TP, PartitionTask] = {}
+        self._has_tasks = asyncio.Event()
         self._failure: BaseException | None = None
         self._crash: asyncio.Future[None] | None = None
         self.app = self._build_app(options)
@@ -106,27 +109,38 @@ class Worker:
             app.agent(channel, name=topic.name, supervisor_strategy=mode.CrashingSupervisor)(self._agent)
         app.on_partitions_assigned.connect(cast(Any, self._assigned))
         app.on_partitions_revoked.connect(cast(Any, self._revoked))
+        app.on_before_shutdown.connect(cast(Any, self._stopping))
         app.timer(SETTLE_S)(self._settle)
         return app
 
     async def _agent(self, stream: Any) -> None:
         async for event in stream.events():
-            task = self._tasks.get(event.message.tp)
-            if task is not None:
-                await task.handle(event.value)
+            await self._has_tasks.wait()
+            message = event.message
+            if message.generation_id == self.app.consumer_generation_id:
+                await self._tasks[message.tp].handle(event.value)
 
     async def _assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
-        """Keep the tasks of partitions that stayed; let go of the others, and open those that came."""
-        gone = [self._tasks.pop(tp) for tp in set(self._tasks) - assigned]
-        await asyncio.gather(*(task.close() for task in gone), return_exceptions=True)
-        for tp in assigned - set(self._tasks):
-            self._tasks[tp] = self._task(tp)
+        """Each assignment gets tasks of its own, which begin with what is committed."""
+        await self._close_tasks()
+        self._tasks = {tp: self._task(tp) for tp in sorted(assigned)}
+        self._has_tasks.set()
 
-    async def _revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
+    async def _revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:  # noqa: ARG002 - all are revoked
         """Commit what is under way before another worker may take the partitions."""
-        await asyncio.gather(
-            *(task.close() for tp, task in self._tasks.items() if tp in revoked), return_exceptions=True
-        )
+        await self._close_tasks()
+
+    async def _stopping(self, _app: Any, **_: Any) -> None:
+        """Commit what is under way; where Kafka does not answer, leave it to the next worker."""
+        watchdog = threading.Timer(STOP_S, _give_up)
+        watchdog.daemon = True
+        watchdog.start()
+        await self._close_tasks()
+
+    async def _close_tasks(self) -> None:
+        self._has_tasks.clear()
+        tasks, self._tasks = list(self._tasks.values()), {}
+        await asyncio.gather(*(task.close() for task in tasks))
 
     async def _settle(self) -> None:
         for task in list(self._tasks.values()):
@@ -160,10 +174,15 @@ class Worker:
         )
 
     def _fail(self, error: BaseException) -> None:
-        if isinstance(error, FencedError):
-            logger.warning("%s", error)
         self._failure = self._failure or error
         self._crash = asyncio.ensure_future(self.app.crash(error))
+
+
+def _give_up() -> None:
+    logger.error(
+        "Not stopped within %.1f s: Kafka does not answer.  The next worker goes on from there.", STOP_S
+    )
+    os._exit(1)
 
 
 def credentials(properties: Mapping[str, str]) -> Any:

@@ -65,7 +65,9 @@ def _parsed(text: str) -> Schema:
     try:
         return avro.parse(text)
     except _NO_SCHEMA as error:
-        raise SchemaError(f"Not an Avro schema ({type(error).__name__}).") from error
+        raise SchemaError(
+            f"Not an Avro schema ({type(error).__name__}).", "Register the event schema."
+        ) from error
 
 
 def _fields(schema: Schema) -> Iterator[tuple[str, Any]]:

@@ -1,11 +1,17 @@
 """Real engines for the tests: embedded ones by default, containers with `--backend=containers`."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 from scratch_stack import running_stack
 
 from keytrail.schemas.settings import HttpSettings, KafkaSettings, Settings
+
+
+# A shell that runs the tests in the background has these ignored, and every process would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,7 +4,7 @@ import json
 import uuid
 from typing import Any
 
-from corpus.pieces import EVENT_SCHEMA, THEN, Case, Part, Times, attributes, datum, long, some, text, until
+from corpus.pieces import EVENT_SCHEMA, Case, Part, Times, datum, long, some, text, until
 
 _NEVER = 253_402_300_799_999_999  # the end of the year 9999
 

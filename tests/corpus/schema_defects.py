@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from corpus.pieces import EVENT_SCHEMA, Case, Part, Times, datum, long, some, text
+from corpus.pieces import EVENT_SCHEMA, Case, Part, Times, datum, long, text
 
 _HUGE = 2**60
 Kind = Any  # a type as Avro's JSON spells it

@@ -74,7 +74,10 @@ def fault_stack(data_dir: Path) -> Iterator[FaultStack]:
         loop.call(supervisor.start(parts), _START_S)
         applications = Applications(WORKERS, SINKS)
         applications.prepare(settings)
-        apps = [replace(part, env=_env(part, data_dir, proxies)) for part in applications.parts()]
+        apps = [
+            replace(part, env=_env(part, data_dir, proxies), is_ready=_at_once)
+            for part in applications.parts()
+        ]
         loop.call(supervisor.start(apps), _START_S)
         yield FaultStack(settings, proxies, loop, reports)
     finally:
@@ -90,6 +93,11 @@ def with_kafka(settings: Settings, **properties: str) -> Settings:
     """The same with these librdkafka properties (`a_b` stands for `a.b`)."""
     named = {name.replace("_", "."): value for name, value in properties.items()}
     return replace(settings, kafka=KafkaSettings(settings.kafka.bootstrap, named))
+
+
+def _at_once() -> bool:
+    # Not by the group's members: asking a broker that is being killed for them ends librdkafka's process.
+    return True
 
 
 def _env(part: Part, data_dir: Path, proxies: dict[str, Proxy]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -18,6 +19,8 @@ from world import World
 from keytrail.deploy.groups import GroupMembers
 from keytrail.producers.publisher import EventPublisher, KeyPublisher
 from keytrail.producers.simulation import Simulation
+from keytrail.schemas.records import Event
+from keytrail.schemas.settings import Settings
 from keytrail.stream.worker import GROUP
 
 EVENTS = 60_000
@@ -60,32 +63,44 @@ def test_workers_that_join_leave_and_die_change_nothing(
     for key in list(simulation.keys()):
         keys.publish(key, wait=True)
     keys.close(60)
-    publisher = EventPublisher(pipeline.settings)
-    events = simulation.events()
     members = GroupMembers(pipeline.settings.kafka)
-
-    def send(count: int) -> None:
-        assert publisher.publish_all(islice(events, count)) == count
-        publisher.flush(60)
-
-    send(EVENTS // 4)
-    with another_worker(pipeline) as second:
-        send(EVENTS // 4)
-        pipeline.wait_until(lambda: members.have_joined(GROUP, 2), lambda: "no second worker")
-        send(EVENTS // 4)
-        second.terminate()
-        assert second.wait(60) == 0
-    with another_worker(pipeline) as third:
-        pipeline.wait_until(lambda: members.have_joined(GROUP, 2), lambda: "no third worker")
-        send(EVENTS - 3 * (EVENTS // 4))
-        third.send_signal(signal.SIGKILL)
-        third.wait()
-    publisher.close(60)
+    # A steady trickle: a fetch is under way whenever partitions move.
+    trickle = Trickle(pipeline.settings, simulation.events())
+    trickle.start()
+    rebalances = 0
+    while trickle.is_alive():
+        with another_worker(pipeline) as other:
+            members.leave_out_present(GROUP)
+            pipeline.wait_until(lambda: members.have_joined(GROUP, 1), lambda: "the other worker is not in")
+            dies = rebalances % 2 == 1
+            other.send_signal(signal.SIGKILL if dies else signal.SIGTERM)
+            assert other.wait(60) == (-signal.SIGKILL if dies else 0)
+            rebalances += 1
+    trickle.join()
+    assert trickle.sent == EVENTS
+    assert rebalances >= 3
 
     pipeline.wait_for_rows(EVENTS)
     assert pipeline.rows() == (EVENTS, EVENTS)
     pipeline.wait_for_findings(expected)
     assert_books_balance(pipeline)
+
+
+class Trickle(threading.Thread):
+    """Sends events a few at a time, at some two thousand a second."""
+
+    def __init__(self, settings: Settings, events: Iterator[Event]) -> None:
+        super().__init__(daemon=True)
+        self._publisher = EventPublisher(settings)
+        self._events = events
+        self.sent = 0
+
+    def run(self) -> None:
+        pause = threading.Event()
+        while some := list(islice(self._events, 40)):
+            self.sent += self._publisher.publish_all(some)
+            pause.wait(0.02)
+        self._publisher.close(60)
 
 
 def test_the_supervised_worker_comes_back_after_kill_9(pipeline: Pipeline, expected: set[FindingRow]) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keytrail.schemas.records import Profile
-from keytrail.stream.peers import Team, pack, unpack
+from keytrail.stream.peers import Team, pack_team, unpack_team
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 20)), max_size=60))
@@ -18,4 +18,4 @@ def test_the_median_is_that_of_the_members_who_hold_anything(steps: list[tuple[i
         holding = [n for n in roles.values() if n]
         assert team.members == len(holding)
         assert team.median == (statistics.median(holding) if holding else 0)
-        assert unpack(pack(team)) == team
+        assert unpack_team(pack_team(team)) == team

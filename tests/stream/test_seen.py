@@ -39,5 +39,5 @@ def test_the_window_bounds_what_is_kept(window: int, count: int) -> None:
     for number in range(count):
         seen.add([str(number)])
     assert len(seen) <= window
-    kept = min(count, max(1, window * 3 // 4 - 1))
+    kept = min(count, max(1, window * 3 // 4 - window // 8 - 1))
     assert not any(seen.add([str(count - 1 - i) for i in range(kept)]))
