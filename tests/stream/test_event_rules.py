@@ -5,7 +5,7 @@ from world import DAY, NOON, World, event, key
 
 from keytrail.stream import judging
 from keytrail.stream.detections.verdict import Verdict
-from keytrail.stream.keys import usable
+from keytrail.stream.keys import KeyDirectory, usable
 
 
 def found(world: World, rule: str) -> set[tuple[str, str]]:
@@ -152,3 +152,22 @@ def test_a_scope_that_cannot_be_read_is_named_and_left_out() -> None:
     found, problems = usable(bad)
     assert (found.scope_networks, found.scope_hours) == (["10.0.0.0/8"], None)
     assert len(problems) == 2
+
+
+def test_an_alias_never_stands_in_for_another_keys_id_nor_outlives_its_key() -> None:
+    directory = KeyDirectory()
+    directory.apply(key("pk_victim", revoked_at=NOON - 1))
+    directory.apply(key("pk_evil", aliases=["pk_victim", "h1"]))
+    assert directory.at(event(key_id="pk_victim")).status == "revoked"
+    assert directory.apply(key("pk_late", aliases=["h1"])) == ["h1"]
+    directory.apply(key("pk_evil", version=2, aliases=[]))
+    assert directory.at(event(key_alias="h1")).status == "none"
+
+
+def test_a_hostile_name_gives_a_signal_of_bounded_size() -> None:
+    world = World()
+    world.send(event(action="grant", role="admin" * 800, subject="s" * 4_000))
+    [anomaly] = [a for a in world.current().values() if a.rule == "privileged_grant"]
+    assert max(len(str(value)) for value in vars(anomaly).values()) < 4_000
+    world.send(event(action="grant", role="admin" * 800 + "2", subject="s" * 4_000))
+    assert len([a for a in world.current().values() if a.rule == "privileged_grant"]) == 2

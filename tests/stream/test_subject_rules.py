@@ -1,6 +1,7 @@
 """The rules over what a subject holds: redundant grants and role sprawl."""
 
 from collections.abc import Iterator
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from world import DAY, NOON, SECOND, World, event
 
 from keytrail.schemas.records import Event
-from keytrail.stream.access import MAX_ROLES
+from keytrail.stream.access import MAX_ROLES, unpack
 
 TEAM = {"team": "platform"}
 
@@ -201,3 +202,44 @@ def test_the_state_of_a_subject_is_bounded() -> None:
     world.send(*(grant("alice", f"r{i}", at=NOON - DAY + i) for i in range(MAX_ROLES + 50)))
     [held] = [a.details["roles"] for a in world.current().values() if a.rule == "role_sprawl"]
     assert held == str(MAX_ROLES)
+
+
+def test_a_team_that_shrinks_below_the_least_says_nothing_any_more() -> None:
+    world = World()
+    world.send(*peers(count=4), *(grant("alice", f"r{i}") for i in range(9)))
+    assert status(world, "role_sprawl", "alice") == "open"
+    world.send(*(revoke("peer-0", f"base-{role}") for role in range(3)))
+    assert status(world, "role_sprawl", "alice") == "resolved"
+
+
+ONE = grant("alice", "one", "p:a", "p:b", at=NOON - 40)
+TWO = grant("alice", "two", "p:a", at=NOON - 30)
+GONE = revoke("alice", "one", at=NOON - 20)
+LEFT = event(action="delete", subject="alice", occurred_at=NOON - 10, attributes=TEAM)
+
+
+@pytest.mark.parametrize("order", list(permutations((ONE, TWO, GONE, LEFT))))
+def test_what_is_held_in_the_end_does_not_depend_on_the_order_of_arrival(order: tuple[Event, ...]) -> None:
+    world = World()
+    world.send(*order, batch=1)
+    [(_, access)] = [(name, found) for name, found in held(world).items() if name == "alice"]
+    assert access == {"one": False, "two": False}
+    assert {a.status for a in world.current().values()} <= {"resolved"}
+
+
+@pytest.mark.parametrize("order", list(permutations((ONE, TWO, GONE))))
+def test_a_late_revoke_or_grant_ends_in_the_same_findings(order: tuple[Event, ...]) -> None:
+    world = World()
+    world.send(*order, batch=1)
+    assert held(world)["alice"] == {"one": False, "two": True}
+    assert status(world, "redundant_grant", "alice") in (None, "resolved")
+
+
+def held(world: World) -> dict[str, dict[str, bool]]:
+    """What the changelog says each subject holds."""
+    latest = {key: value for key, value in world.changelog if key.startswith(b"subject/")}
+    return {
+        key.removeprefix(b"subject/").decode(): {n: r.held for n, r in unpack(value).roles.items()}
+        for key, value in latest.items()
+        if value is not None
+    }
