@@ -16,7 +16,7 @@ from keytrail.schemas.errors import KeytrailError, UsageError
 COMMANDS = {
     "up": "start the embedded stack: Kafka, schema registry, ClickHouse, worker, sink",
     "down": "stop the embedded stack",
-    "status": "what runs, and how far each stage is behind",
+    "status": "what runs, and how far each stage is behind; --check balances the books",
     "demo": "start a stack in a scratch folder, send a scenario, show what was found, stop",
     "keys": "issue, suspend, revoke, show and list provisioning keys",
     "emit": "send one event by hand",
