@@ -27,8 +27,9 @@ from keytrail.schemas.errors import KeytrailError
 from keytrail.schemas.settings import KafkaSettings, Settings, load_settings
 from keytrail.schemas.topics import DEFAULT_PARTITIONS, EVENTS
 from keytrail.stream import partition_task
+from keytrail.stream.errors import TransactionFailedError
 from keytrail.stream.policy import Policy
-from keytrail.stream.transaction import GroupOffsets, Outgoing, TransactionFailedError
+from keytrail.stream.transaction import GroupOffsets, Outgoing
 from keytrail.stream.worker import GROUP, Worker, WorkerOptions
 
 EXACTLY_ONCE, AT_LEAST_ONCE = "exactly-once", "at-least-once"
@@ -42,7 +43,7 @@ class PlainWriter:
     """As `TransactionalWriter`, without transactions: a batch's output is acknowledged, then its offset
     committed.  A worker that dies in between does the batch again."""
 
-    def __init__(self, kafka: KafkaSettings, group: GroupOffsets, source: str, partition: int) -> None:
+    def __init__(self, kafka: KafkaSettings, _group: GroupOffsets, source: str, partition: int) -> None:
         self._source = TopicPartition(source, partition)
         # Its commits go out as those of a consumer that never joined, as the transactions' do.
         self._consumer = Consumer(kafka.client(group_id=f"{GROUP}-plain", enable_auto_commit=False))
@@ -63,7 +64,9 @@ class PlainWriter:
         for part in outgoing:
             messages = cast(list[dict[str, Any]], part.messages)
             if self._producer.produce_batch(part.topic, messages, part.partition) != len(messages):
-                raise TransactionFailedError(f"{part.topic} took not all messages.", "See the broker's limits.")
+                raise TransactionFailedError(
+                    f"{part.topic} took not all messages.", "See the broker's limits."
+                )
 
     def commit(self, next_offset: int | None) -> None:
         self._producer.flush(_FLUSH_S)
@@ -85,7 +88,8 @@ def main() -> None:
     for _ in range(ROUNDS):
         for mode, found in costs.items():
             found.append(measure(mode))
-            print(f"{mode}: {found[-1].events_per_s:,.0f} events/s, {found[-1].cpu_s_per_100k:.2f} CPU s per 100,000")
+            cost = found[-1]
+            print(f"{mode}: {cost.events_per_s:,.0f} events/s, {cost.cpu_s_per_100k:.2f} CPU s per 100,000")
     rate = {mode: statistics.median(c.events_per_s for c in found) for mode, found in costs.items()}
     cpu = {mode: statistics.median(c.cpu_s_per_100k for c in found) for mode, found in costs.items()}
     print(f"throughput, exactly-once against at-least-once: {rate[EXACTLY_ONCE] / rate[AT_LEAST_ONCE]:.2f}")
@@ -155,7 +159,7 @@ def _drained(mode: str, settings: Settings) -> Cost:
 def run_worker(mode: str, data_dir: Path) -> int:
     """The worker process: the product's own, but for the writer."""
     if mode == AT_LEAST_ONCE:
-        partition_task.TransactionalWriter = PlainWriter  # type: ignore[assignment, misc]
+        vars(partition_task)["TransactionalWriter"] = PlainWriter
     with tempfile.TemporaryDirectory(prefix="keytrail-worker-") as scratch:
         return Worker(load_settings(data_dir=data_dir), Policy(), WorkerOptions(Path(scratch))).run()
 

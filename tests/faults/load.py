@@ -49,12 +49,17 @@ def main(bootstrap: str, registry: str, events: str, seed: str, rate: str) -> No
             sent += publisher.publish_all(islice(stream, min(piece, upto - sent)))
         now = time.monotonic()
         if now - told > 0.5:
-            print(f"sent {sent}", flush=True)
             told = now
+            _say(f"sent {sent}")
         due = max(due + _SLICE_S, now - 1.0)  # short of time for a while: caught up on, within a second
         time.sleep(max(0.0, due - now))
     publisher.close(_FLUSH_S)
-    print(f"done {sent}", flush=True)
+    _say(f"done {sent}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

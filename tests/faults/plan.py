@@ -56,7 +56,7 @@ def draw(count: int, seed: int, parts: Sequence[str], links: Sequence[str]) -> l
             lasts = LONG_PAUSE_S
         faults.append(
             Fault(
-                number, kind, next_target(kind), lasts, dice.uniform(0.0, 1.5), overlaps=dice.random() < 0.25
+                number, kind, next_target(kind), lasts, dice.uniform(0.0, 1.5), overlaps=dice.random() < 0.45
             )
         )
     return faults

@@ -1,4 +1,4 @@
-"""A TCP proxy that misbehaves on command: refuses, cuts, delays, swallows, or cuts once a request went through."""
+"""A TCP proxy that misbehaves on command: cuts, delays, holds back, or cuts once a request went through."""
 
 import asyncio
 import contextlib

@@ -58,33 +58,40 @@ class Reference:
         self._current.update((anomaly.anomaly_id, anomaly) for anomaly in anomalies)
 
 
+class Pace:
+    """How far the events are known to have been sent; follows stdin in a thread."""
+
+    def __init__(self) -> None:
+        self._upto = 0
+        self._ended = False
+        self._changed = threading.Condition()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def next(self, done: int) -> int:
+        """How many events to take next; waits for a whole batch of them.  0 at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._upto - done >= _BATCH)
+            return min(_BATCH, self._upto - done)
+
+    def _listen(self) -> None:
+        for line in sys.stdin:
+            with self._changed:
+                self._upto = int(line)
+                self._changed.notify()
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+
 def main(events: str, seed: str) -> None:
     os.nice(_LOWEST_PRIORITY)
     simulation = Simulation(int(events), int(seed))
-    reference, stream = Reference(simulation), simulation.events()
-    done, upto, ended = 0, 0, False
-    changed = threading.Condition()
-
-    def listen() -> None:
-        nonlocal upto, ended
-        for line in sys.stdin:
-            with changed:
-                upto = int(line)
-                changed.notify()
-        with changed:
-            ended = True
-            changed.notify()
-
-    threading.Thread(target=listen, daemon=True).start()
-    while True:
-        with changed:
-            changed.wait_for(lambda: ended or upto - done >= _BATCH)
-            if ended and done >= upto:
-                break
-            count = min(_BATCH, upto - done)
+    reference, stream, pace = Reference(simulation), simulation.events(), Pace()
+    done = 0
+    while count := pace.next(done):
         reference.take(list(islice(stream, count)))
         done += count
-    print(json.dumps(reference.findings()))
+    sys.stdout.write(json.dumps(reference.findings()))
 
 
 if __name__ == "__main__":

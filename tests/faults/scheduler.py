@@ -100,6 +100,7 @@ class Scheduler:
         return pid
 
     def _later(self, delay_s: float, end: Callable[[], None]) -> None:
-        thread = threading.Thread(target=lambda: (time.sleep(delay_s), end()), daemon=True)
+        thread = threading.Timer(delay_s, end)
+        thread.daemon = True
         thread.start()
         self._lasting.append(thread)
