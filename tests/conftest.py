@@ -8,7 +8,6 @@ from scratch_stack import running_stack
 
 from keytrail.schemas.settings import HttpSettings, KafkaSettings, Settings
 
-
 # A shell that runs the tests in the background has these ignored, and every process would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
