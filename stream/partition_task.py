@@ -14,12 +14,14 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from keytrail.schemas.errors import UnavailableError
+from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
-from keytrail.schemas.topics import ENRICHED, FINDING_STATE, SUBJECT_STATE, Topic
+from keytrail.schemas.topics import ENRICHED, EVENTS, FINDING_STATE, SIGNALS, SUBJECT_STATE, Topic
 from keytrail.stream.compacted import read_to_end
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingOutput, FindingStage
@@ -35,31 +37,30 @@ Read = TypeVar("Read")
 _RETRY_S = 1.0
 
 
+@dataclass(frozen=True)
+class TaskContext:
+    """What every task of a worker works with; `on_failure` hears of what went wrong in the background."""
+
+    kafka: KafkaSettings
+    group: GroupOffsets
+    registry: Registry
+    on_failure: Callable[[BaseException], None]
+
+
 class PartitionTask(ABC):
     """Base of both stages' tasks.  Belongs to one event loop; `handle` is called one batch at a time.
 
     A task serves one assignment of its partition: after a rebalance a new one takes its place, which
-    restores what was committed.  `on_failure` hears of what went wrong in the background.
+    restores what was committed.
     """
 
-    def __init__(
-        self,
-        kafka: KafkaSettings,
-        group: GroupOffsets,
-        source: Topic,
-        partition: int,
-        changelog: Topic,
-        on_failure: Callable[[BaseException], None],
-        outbox: Outbox,
-    ) -> None:
+    def __init__(self, context: TaskContext, source: Topic, partition: int, changelog: Topic) -> None:
         self.partition = partition
         self.source = source
-        self._kafka = kafka
-        self._group = group
+        self._context = context
         self._changelog = changelog
-        self._on_failure = on_failure
-        self._outbox = outbox
-        self._writer = TransactionalWriter(kafka, group, source.name, partition)
+        self._outbox = Outbox(context.registry)
+        self._writer = TransactionalWriter(context.kafka, context.group, source.name, partition)
         self._next_offset = 0
         self._closed = False
         self._lock = asyncio.Lock()
@@ -119,7 +120,7 @@ class PartitionTask(ABC):
             # Whoever has the partition now has fenced this task and goes on from what was committed.
             logger.warning("%s/%d, already given up: %s", self.source.name, self.partition, error)
         else:
-            self._on_failure(error)
+            self._context.on_failure(error)
 
     async def _patiently(self, read: Callable[[], Read]) -> Read:
         """What `read` gives, in a thread; where the registry is away, wait: the records may be fine."""
@@ -133,9 +134,9 @@ class PartitionTask(ABC):
     def _open(self) -> None:
         self._outbox.register()
         self._writer.fence()
-        self._next_offset = self._group.committed(self.source.name, self.partition) or 0
+        self._next_offset = self._context.group.committed(self.source.name, self.partition) or 0
         restored = 0
-        for key, value in read_to_end(self._kafka, self._changelog.name, self.partition):
+        for key, value in read_to_end(self._context.kafka, self._changelog.name, self.partition):
             self._restore(key, value)
             restored += 1
         logger.info(
@@ -150,21 +151,10 @@ class PartitionTask(ABC):
 class EventTask(PartitionTask):
     """A partition of the events topic."""
 
-    def __init__(
-        self,
-        kafka: KafkaSettings,
-        group: GroupOffsets,
-        source: Topic,
-        partition: int,
-        on_failure: Callable[[BaseException], None],
-        *,
-        stage: EventStage,
-        keys: KeyFeed,
-        outbox: Outbox,
-    ) -> None:
+    def __init__(self, context: TaskContext, partition: int, stage: EventStage, keys: KeyFeed) -> None:
         self._stage = stage
         self._keys = keys
-        super().__init__(kafka, group, source, partition, SUBJECT_STATE, on_failure, outbox)
+        super().__init__(context, EVENTS, partition, SUBJECT_STATE)
 
     def _restore(self, key: bytes, value: bytes | None) -> None:
         self._stage.restore(key, value)
@@ -186,20 +176,11 @@ class FindingTask(PartitionTask):
     """A partition of the signals topic.  `settle` is called now and then."""
 
     def __init__(
-        self,
-        kafka: KafkaSettings,
-        group: GroupOffsets,
-        source: Topic,
-        partition: int,
-        on_failure: Callable[[BaseException], None],
-        *,
-        stage: FindingStage,
-        reader: SignalReader,
-        outbox: Outbox,
+        self, context: TaskContext, partition: int, stage: FindingStage, reader: SignalReader
     ) -> None:
         self._stage = stage
         self._reader = reader
-        super().__init__(kafka, group, source, partition, FINDING_STATE, on_failure, outbox)
+        super().__init__(context, SIGNALS, partition, FINDING_STATE)
 
     def _restore(self, key: bytes, value: bytes | None) -> None:
         self._stage.restore(key, value)

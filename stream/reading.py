@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastavro.read import SchemaResolutionError
 
@@ -12,7 +12,7 @@ from keytrail.schemas.errors import SchemaError, UnavailableError
 from keytrail.schemas.records import DeadReason, Event, Micros
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.strict import TornError
-from keytrail.schemas.topics import ENRICHED
+from keytrail.schemas.topics import ENRICHED, Topic
 from keytrail.stream.source import SourceRecord
 from keytrail.stream.writers import NoValueError, event_decoder
 
@@ -142,7 +142,7 @@ class EventReader:
         except SchemaError as error:
             return self._keep(schema_id, _unusable(schema_id, error))
         try:
-            frame = wire.frame(self._registry.register(ENRICHED, enriched_schema(text)))
+            frame = wire.frame(self._registry.register(_subject(schema_id, text), enriched_schema(text)))
         except SchemaError as error:
             # What the registry refuses it may take once its settings are changed.
             self._refused[schema_id] = refused = _unusable(schema_id, error)
@@ -208,6 +208,17 @@ def enriched_schema(event_schema: str) -> str:
         raise SchemaError("The schema is not a record.", "Register the event schema.")
     ours["fields"] = theirs["fields"] + [f for f in ours["fields"] if f["name"] not in event_fields]
     return json.dumps(ours)
+
+
+def _subject(schema_id: int, event_schema: str) -> Topic:
+    """Where the enriched schema is registered: beside our own, unless the event's is another.
+
+    Under one subject a registry holds each against those before it, and whoever adds a field would decide
+    which fields others may add.
+    """
+    if json.loads(event_schema) == json.loads(avro.schema_text("event")):
+        return ENRICHED
+    return replace(ENRICHED, name=f"{ENRICHED.name}-of-{schema_id}")
 
 
 def _unusable(schema_id: int, error: SchemaError) -> Unreadable:

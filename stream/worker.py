@@ -24,8 +24,7 @@ from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingStage
 from keytrail.stream.key_feed import KeyFeed
 from keytrail.stream.keys import KeyDirectory
-from keytrail.stream.outbox import Outbox
-from keytrail.stream.partition_task import EventTask, FindingTask, PartitionTask
+from keytrail.stream.partition_task import EventTask, FindingTask, PartitionTask, TaskContext
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
 from keytrail.stream.signal_reading import SignalReader
@@ -148,30 +147,13 @@ class Worker:
                 await task.settle()
 
     def _task(self, tp: TP) -> PartitionTask:
-        kafka, outbox = self._settings.kafka, Outbox(self._registry)
+        context = TaskContext(self._settings.kafka, self._group, self._registry, self._fail)
         if tp.topic == EVENTS.name:
             reader = EventReader(self._registry, wall_clock)
             stage = EventStage(tp.partition, reader, self._directory, self._policy, wall_clock)
-            return EventTask(
-                kafka,
-                self._group,
-                EVENTS,
-                tp.partition,
-                self._fail,
-                stage=stage,
-                keys=self._keys,
-                outbox=outbox,
-            )
-        return FindingTask(
-            kafka,
-            self._group,
-            SIGNALS,
-            tp.partition,
-            self._fail,
-            stage=FindingStage(self._policy, wall_clock),
-            reader=SignalReader(self._registry, wall_clock),
-            outbox=outbox,
-        )
+            return EventTask(context, tp.partition, stage, self._keys)
+        findings = FindingStage(self._policy, wall_clock)
+        return FindingTask(context, tp.partition, findings, SignalReader(self._registry, wall_clock))
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
