@@ -5,13 +5,12 @@ import re
 from collections import Counter
 
 from keytrail.cli.moments import parse_past
-from keytrail.cli.options import connection_flags, json_flag
+from keytrail.cli.options import connection_flags, json_flag, settings_from
 from keytrail.cli.output import print_json, print_table, printable, progress
 from keytrail.producers.clock import system_clock
 from keytrail.producers.dead_letters import DeadLetterTopic, Letter, Place
 from keytrail.producers.replay import Fate, Replayer, Selection, fates, read_log
 from keytrail.schemas.errors import UsageError
-from keytrail.schemas.settings import load_settings
 
 _NUMBER = re.compile("[0-9]{1,18}")
 _COLUMNS: dict[Fate, str] = {
@@ -43,12 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """Exit code 1 where a place has no letter, or the topic holds what is no letter."""
     since = parse_past(options.since, system_clock()) if options.since else None
     selection = Selection(options.reason, frozenset(parse_place(text) for text in options.place), since)
-    settings = load_settings(
-        data_dir=options.data_dir,
-        kafka=options.kafka,
-        registry=options.registry,
-        needs=("kafka", "registry"),
-    )
+    settings = settings_from(options, needs=("kafka", "registry"))
     topic = DeadLetterTopic(settings)
     replayer = None if options.dry_run else Replayer(settings.kafka, system_clock)
     if replayer:

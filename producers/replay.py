@@ -20,7 +20,7 @@ from keytrail.producers.librdkafka import KAFKA_LOG, words_of
 from keytrail.schemas.errors import KeytrailError, UnavailableError
 from keytrail.schemas.records import DeadLetter, Micros
 from keytrail.schemas.settings import KafkaSettings
-from keytrail.schemas.topics import ANOMALIES, ENRICHED, EVENTS, SIGNALS, Topic
+from keytrail.schemas.topics import ANOMALIES, ENRICHED, EVENTS, MAX_MESSAGE_BYTES, SIGNALS, Topic
 
 REPLAYS = Topic("keytrail.replays", "source place", per_partition=False, config={"cleanup.policy": "compact"})
 REPLAY_OF = "keytrail-replay-of"
@@ -31,7 +31,6 @@ _TRANSACTIONAL_ID = "keytrail-replay"
 _TIMEOUT_S = 30.0
 _BATCH_LETTERS = 1_000
 _BATCH_BYTES = 8_000_000
-_MAX_MESSAGE_BYTES = 8_388_608
 
 Fate = Literal["due", "sent before", "cut", "not for replay"]
 
@@ -78,8 +77,9 @@ def fates(
 def read_log(kafka: KafkaSettings) -> set[bytes]:
     """The names of the letters that were ever sent back.  The log's topic is made where there is none yet."""
     new = NewTopic(REPLAYS.name, 1, -1, config=dict(REPLAYS.config))
+    admin = AdminClient(kafka.client(), logger=KAFKA_LOG)
     try:
-        AdminClient(kafka.client(), logger=KAFKA_LOG).create_topics([new])[REPLAYS.name].result()
+        admin.create_topics([new])[REPLAYS.name].result(_TIMEOUT_S)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise _unavailable("The log of replays cannot be made", error) from error
@@ -96,7 +96,7 @@ class Replayer:
             kafka.client(
                 transactional_id=_TRANSACTIONAL_ID,
                 compression_type="zstd",
-                message_max_bytes=_MAX_MESSAGE_BYTES,
+                message_max_bytes=MAX_MESSAGE_BYTES,
             ),
             logger=KAFKA_LOG,
         )

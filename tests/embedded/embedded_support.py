@@ -5,14 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from waiting import DEADLINE_S, wait_until
 
-DEADLINE_S = 120
 PROGRAM = Path(__file__).with_name("stack_program.py")
 ALL_EXTERNAL = {
     "KEYTRAIL_KAFKA_BOOTSTRAP": "127.0.0.1:1",
@@ -21,13 +20,6 @@ ALL_EXTERNAL = {
 }
 ONLY_CLICKHOUSE_EXTERNAL = {"KEYTRAIL_CLICKHOUSE_URL": "http://127.0.0.1:1"}
 SLEEPER = "import time; print('up', flush=True); time.sleep(3600)"
-
-
-def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
-    deadline = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {deadline_s} s: {what}"
-        time.sleep(0.02)
 
 
 def clean_env(more: Mapping[str, str]) -> dict[str, str]:

@@ -1,15 +1,13 @@
 """A running pipeline as the tests see it: what they send, wait for and read back."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from waiting import wait_until
 
 from keytrail.cli.main import main
 from keytrail.schemas.settings import Settings
 from keytrail.sinks.clickhouse.http import ClickHouse
-
-DEADLINE_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Pipeline:
         return int(str(row["stored"])), int(str(row["ids"]))
 
     def wait_for_rows(self, count: int) -> None:
-        self.wait_until(lambda: self.rows()[0] >= count, lambda: f"{self.rows()} rows of {count}")
+        wait_until(lambda: self.rows()[0] >= count, lambda: f"{self.rows()} rows of {count}")
 
     def findings(self) -> set[FindingRow]:
         rows = self.clickhouse.rows(
@@ -69,10 +67,4 @@ class Pipeline:
             missing, more = (sorted(map(str, some))[:5] for some in (expected - found, found - expected))
             return f"missing: {missing}, more: {more}"
 
-        self.wait_until(lambda: self.findings() == expected, difference)
-
-    def wait_until(self, condition: Callable[[], bool], otherwise: Callable[[], str]) -> None:
-        deadline = time.monotonic() + DEADLINE_S
-        while not condition():
-            assert time.monotonic() < deadline, otherwise()
-            time.sleep(0.1)
+        wait_until(lambda: self.findings() == expected, difference)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 from confluent_kafka import Producer
 from running import Pipeline
+from waiting import wait_until
 from world import event
 
 from keytrail.producers.publisher import EventPublisher
@@ -117,12 +118,12 @@ def test_the_books_balance_after_duplicates_dead_letters_and_transactions(
         seen[:] = answers
         return total(answers, "events", "found") == UNIQUE and total(answers, "dead_letters", "found") == DEAD
 
-    pipeline.wait_until(has_arrived, lambda: str(seen))
+    wait_until(has_arrived, lambda: str(seen))
     assert total(seen, "worker", "expected") == UNIQUE + SENT_TWICE + DEAD
     assert total(seen, "worker", "duplicates") == SENT_TWICE
     assert total(seen, "worker", "dead_letters") == DEAD
     assert total(seen, "worker", "gaps") > 0, "marks of transactions, and records that were given up"
-    pipeline.wait_until(
+    wait_until(
         lambda: {each["state"] for each in of_stage(check(pipeline, capsys)[1], "anomalies")} == {"ok"},
         lambda: "anomalies behind",
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from running import Pipeline
+from waiting import wait_until
 
 LOGS = Path(__file__).parents[3] / "shared" / "data" / "cloudtrail-stratus"
 RECORDS = 2900
@@ -18,7 +19,7 @@ def imported(pipeline: Pipeline) -> Pipeline:
     assert pipeline.command("import", "cloudtrail", str(LOGS)) == 0
     pipeline.wait_for_rows(RECORDS)
     long_lived = "AKIATFQR7NSC8Q4X20BJ"
-    pipeline.wait_until(
+    wait_until(
         lambda: any(f.entity == long_lived and f.count == 2104 for f in pipeline.findings()),
         lambda: str(pipeline.findings()),
     )

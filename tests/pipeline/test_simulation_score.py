@@ -7,6 +7,7 @@ from pathlib import Path
 import clickhouse_connect
 import pytest
 from running import Pipeline
+from waiting import wait_until
 
 EVENTS = 20_000
 
@@ -60,7 +61,7 @@ def test_bad_records_are_set_aside_and_listed(pipeline: Pipeline, capsys: pytest
     for value in (None, b"not avro", b"\x00\x7f\xff\xff\xffnobody registered this"):
         producer.produce("keytrail.events", value, b"mallory")
     producer.flush(60)
-    pipeline.wait_until(
+    wait_until(
         lambda: pipeline.clickhouse.rows("SELECT count() AS n FROM dead_letters")[0]["n"] == 3,
         lambda: "not there",
     )

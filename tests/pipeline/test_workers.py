@@ -14,6 +14,7 @@ from itertools import islice
 
 import pytest
 from running import FindingRow, Pipeline
+from waiting import wait_until
 from world import World
 
 from keytrail.deploy.groups import GroupMembers
@@ -71,7 +72,7 @@ def test_workers_that_join_leave_and_die_change_nothing(
     while trickle.is_alive():
         with another_worker(pipeline) as other:
             members.leave_out_present(GROUP)
-            pipeline.wait_until(lambda: members.have_joined(GROUP, 1), lambda: "the other worker is not in")
+            wait_until(lambda: members.have_joined(GROUP, 1), lambda: "the other worker is not in")
             dies = rebalances % 2 == 1
             other.send_signal(signal.SIGKILL if dies else signal.SIGTERM)
             assert other.wait(60) == (-signal.SIGKILL if dies else 0)
@@ -112,7 +113,7 @@ def test_the_supervised_worker_comes_back_after_kill_9(pipeline: Pipeline, expec
 
     pid, restarts, _ = worker()
     os.kill(pid, signal.SIGKILL)
-    pipeline.wait_until(lambda: worker()[1] > restarts and worker()[2] == "ready", lambda: str(worker()))
+    wait_until(lambda: worker()[1] > restarts and worker()[2] == "ready", lambda: str(worker()))
     assert pipeline.command("emit", "login", "--actor", "somebody") == 0
     pipeline.wait_for_rows(EVENTS + 1)
     pipeline.wait_for_findings(expected)

@@ -1,6 +1,4 @@
 import threading
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +6,7 @@ import pytest
 from event_strategies import any_json, any_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import wait_until
 
 from keytrail.producers import AuditTrail, DeliveryError
 from keytrail.producers.trail import UNREADABLE
@@ -76,13 +75,6 @@ class LosingAtFlush(Collecting):
         if failed:
             raise DeliveryError("keytrail.events", failed, "timed out")
         return 0
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, "not within 60 s"
-        time.sleep(0.01)
 
 
 def test_an_event_says_all_that_was_given() -> None:

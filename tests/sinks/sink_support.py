@@ -5,14 +5,14 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import fastavro
 from confluent_kafka import Producer
+from waiting import DEADLINE_S, wait_until
 
 from keytrail.producers.ids import UuidV7
 from keytrail.schemas import avro, topics, wire
@@ -25,16 +25,8 @@ from keytrail.sinks.clickhouse.patience import Patience
 from keytrail.sinks.clickhouse.run import make_sink
 from keytrail.sinks.clickhouse.sink import Sink, SinkConfig
 
-DEADLINE_S = 120
 NOON = 1_750_000_000_000_000  # 15 June 2025
 MONTH = 31 * 86_400 * 1_000_000
-
-
-def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
-    deadline = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {deadline_s} s: {what}"
-        time.sleep(0.05)
 
 
 def event(service: str, **fields: Any) -> dict[str, Any]:
