@@ -17,7 +17,8 @@ _BATCH = 1_000
 def read_committed(kafka: KafkaSettings, topic: str) -> Iterator[Message]:
     """Every record that is committed when the first is asked for; those of one partition in order.
 
-    What is written later is left out, so that the caller may write to the same topic meanwhile.  Blocks.
+    What is written later is left out, so that the caller may write to the same topic meanwhile.  A commit may
+    be seen a moment after it returned to its producer.  Blocks.
     Raises `UnavailableError` where the topic is not there, or Kafka is silent for 30 seconds.
     """
     consumer = Consumer(

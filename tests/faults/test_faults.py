@@ -21,7 +21,8 @@ from keytrail.schemas.topics import DEFAULT_PARTITIONS
 
 # More than is sent in a run: the simulation spreads half a year over them.
 EVENTS_A_FAULT = 45_000
-AHEAD = 100_000
+# The load waits while more than this is under way: a backlog would hide how soon things go on.
+AHEAD_A_FAULT, AHEAD_MOST = 6_000, 100_000
 FIRST_ROWS_S = 120.0
 DRAIN_S = 900.0
 
@@ -60,6 +61,7 @@ class Run:
         self._rate = rate
         self._say = say
         self._events = EVENTS_A_FAULT * (faults + 2)
+        self._ahead = min(AHEAD_A_FAULT * faults, AHEAD_MOST)
         self._pipeline = Pipeline(stack.settings)
 
     def problems(self) -> list[str]:
@@ -80,7 +82,7 @@ class Run:
         settings, say = self._stack.settings, self._say
         faults = draw(self._faults, self._seed, [*self._stack.parts()], [*self._stack.proxies])
         began = time.monotonic()
-        with Feeding(settings, self._events, self._seed, self._rate, AHEAD, lambda: monitor.rows) as feeding:
+        with Feeding(settings, self._events, self._seed, self._rate, self._ahead, lambda: monitor.rows) as feeding:
             assert monitor.wait(monitor.begin(), FIRST_ROWS_S), "nothing flows before the first fault"
             happened = Scheduler(self._stack, monitor, self._seed, say).run(faults)
             sent, loaded_s = feeding.stop(), time.monotonic() - began
