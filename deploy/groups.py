@@ -12,7 +12,7 @@ class GroupMembers:
     """Asks one Kafka about its consumer groups."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        self._admin = AdminClient(kafka.client(socket_timeout_ms=int(_TIMEOUT_S * 1000)))
+        self._config = kafka.client(socket_timeout_ms=int(_TIMEOUT_S * 1000))
         self._stale: set[str] = set()
 
     def leave_out_present(self, group: str) -> None:
@@ -25,8 +25,10 @@ class GroupMembers:
 
     def _members(self, group: str) -> set[str]:
         """Ids of the members that hold partitions; a member that comes again gets a new one."""
+        # A new client each time: one whose connection broke can abort the process (librdkafka issue 4605).
+        admin = AdminClient(self._config)
         try:
-            asked = self._admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S)
+            asked = admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S)
             members = asked[group].result(_TIMEOUT_S).members
         except (KafkaException, TimeoutError):
             return set()

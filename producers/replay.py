@@ -1,7 +1,7 @@
 """Sending dead letters back to where they came from, after a fix, each at most once ever.
 
 A log names every letter that was sent.  Its entry is written in the transaction that sends the letter, by a
-producer whose fixed transactional id shuts every other replay out (docs/decisions/012-dead-letter-replay.md).
+producer whose fixed transactional id shuts every other replay out (docs/decisions/013-dead-letter-replay.md).
 """
 
 import json

@@ -3,7 +3,7 @@
 Whoever may write to a topic chooses both.  fastavro reads a `null` array with a count of 2^60 for ever,
 dies with the process on a schema that contains itself, and takes a union's branch -1 and numbers of any
 length, which ClickHouse refuses.  Here nothing is smaller than a byte, so that reading ends where the bytes
-end, and what Avro has no spelling for is refused (docs/decisions/012-strict-reading.md).
+end, and what Avro has no spelling for is refused (docs/decisions/014-strict-reading.md).
 """
 
 import struct

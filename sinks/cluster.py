@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
+    Consumer,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -59,6 +59,7 @@ class Cluster:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._bootstrap = settings.bootstrap
+        self._settings = settings
         self._admin = AdminClient(settings.client(socket_timeout_ms=int(_REQUEST_TIMEOUT_S * 1000)))
 
     def topics(self, names: Sequence[str]) -> dict[str, TopicState]:
@@ -81,10 +82,19 @@ class Cluster:
 
     def committed(self, group: str, places: Iterable[Place]) -> dict[Place, CommittedOffset]:
         """What the group has committed; a partition without a commit is left out."""
+        # Asked over a consumer that never joins: an admin client whose connection to the group's coordinator
+        # broke keeps the dead one and asks in vain for ever (librdkafka 4605).
         asked = [TopicPartition(place.topic, place.partition) for place in places]
-        request = ConsumerGroupTopicPartitions(group, asked)
-        answers = self._admin.list_consumer_group_offsets([request], request_timeout=_REQUEST_TIMEOUT_S)
-        listed = self._result(answers[group]).topic_partitions
+        consumer = Consumer(self._settings.client(group_id=group, enable_auto_commit=False))
+        try:
+            listed = consumer.committed(asked, _REQUEST_TIMEOUT_S)
+        except KafkaException as error:
+            raise self._unavailable(error) from error
+        finally:
+            consumer.close()
+        for found in listed:
+            if found.error is not None:
+                raise self._unavailable(KafkaException(found.error))
         return {
             Place(found.topic, found.partition): CommittedOffset(found.offset, found.metadata or "")
             for found in listed

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
@@ -19,6 +20,7 @@ from keytrail.stream.reading import TORN
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 30.0
+_QUERY_S = 5.0
 _POLL_S = 0.2
 _BATCH = 1000
 
@@ -31,10 +33,9 @@ class KeyFeed:
         self._registry = registry
         self._directory = directory
         self._reader = avro.parse(avro.schema_text("key"))
-        config = kafka.client(group_id="keytrail-keys", enable_auto_commit=False)
-        self._consumer = Consumer(config)
-        # A client of its own: a query on the other would wait for its `consume` to return.
-        self._watermarks = Consumer(config)
+        self._config = kafka.client(group_id="keytrail-keys", enable_auto_commit=False)
+        self._consumer = Consumer(self._config)
+        self._asking = self._consumer
         self._decoders: dict[int, Callable[[bytes, int], Key]] = {}
         self._applied: dict[int, int] = {}
         self._moved = threading.Condition()
@@ -50,21 +51,14 @@ class KeyFeed:
             raise UnavailableError(f"Topic {KEYS.name} is not there.", "Run `keytrail prepare`.")
         self._applied = dict.fromkeys(topic.partitions, 0)
         self._consumer.assign([TopicPartition(KEYS.name, p, OFFSET_BEGINNING) for p in topic.partitions])
+        self._asking = self._new_asking()
         self._thread.start()
         self.catch_up()
 
     def catch_up(self) -> None:
         """Wait until every key record that is in the topic now has been applied.  Thread-safe; blocks."""
-        try:
-            wanted = {
-                p: self._watermarks.get_watermark_offsets(
-                    TopicPartition(KEYS.name, p), _TIMEOUT_S, cached=False
-                )
-                for p in self._applied
-            }
-        except KafkaException as error:
-            raise self._unavailable(error) from error
         deadline = monotonic() + _TIMEOUT_S
+        wanted = self._watermarks(deadline)
         with self._moved:
             # A partition whose records were all compacted away stands at low == high.
             while any(self._applied[p] < high for p, (low, high) in wanted.items() if low < high):
@@ -73,6 +67,32 @@ class KeyFeed:
                         f"{KEYS.name} could not be read to its end within {_TIMEOUT_S:.0f} s.",
                         "See whether Kafka and the schema registry run.",
                     )
+
+    def _watermarks(self, deadline: float) -> dict[int, tuple[int, int]]:
+        """The first and the next offset of each partition; a connection that breaks is made anew."""
+        while True:
+            try:
+                return {
+                    p: self._asking.get_watermark_offsets(
+                        TopicPartition(KEYS.name, p), _QUERY_S, cached=False
+                    )
+                    for p in self._applied
+                }
+            except KafkaException as error:
+                if monotonic() > deadline:
+                    raise self._unavailable(error) from error
+                logger.warning(
+                    "The end of %s is not known (%s); asked again.", KEYS.name, error.args[0].str()
+                )
+                # A client whose connection broke may keep the dead one.
+                self._asking = self._new_asking()
+
+    def _new_asking(self) -> Consumer:
+        """A client that knows the topic, for queries alone: the other is busy with `consume`."""
+        client = Consumer(self._config)
+        with suppress(KafkaException):
+            client.list_topics(KEYS.name, _QUERY_S)
+        return client
 
     def _unavailable(self, error: KafkaException) -> UnavailableError:
         return UnavailableError(

@@ -40,6 +40,7 @@ HEARTBEAT_S = 2.0
 BATCH_RECORDS = 5_000
 SETTLE_S = 1.0
 STOP_S = 4.5
+CLOSE_S = 20.0
 
 
 def wall_clock() -> Micros:
@@ -130,16 +131,27 @@ class Worker:
         await self._close_tasks()
 
     async def _stopping(self, _app: Any, **_: Any) -> None:
-        """Commit what is under way; where Kafka does not answer, leave it to the next worker."""
-        watchdog = threading.Timer(STOP_S, _give_up)
-        watchdog.daemon = True
-        watchdog.start()
+        """Commit what is under way; the rest of the shutdown has the same few seconds."""
+        self._watchdog(STOP_S)
         await self._close_tasks()
 
     async def _close_tasks(self) -> None:
+        """A rebalance must not hang on a broker that does not answer: the group would be stuck with it."""
         self._has_tasks.clear()
         tasks, self._tasks = list(self._tasks.values()), {}
-        await asyncio.gather(*(task.close() for task in tasks))
+        watchdog = self._watchdog(CLOSE_S)
+        try:
+            await asyncio.gather(*(task.close() for task in tasks))
+        finally:
+            watchdog.cancel()
+
+    @staticmethod
+    def _watchdog(seconds: float) -> threading.Timer:
+        """Ends the process after so long, unless cancelled."""
+        timer = threading.Timer(seconds, _give_up, (seconds,))
+        timer.daemon = True
+        timer.start()
+        return timer
 
     async def _settle(self) -> None:
         for task in list(self._tasks.values()):
@@ -160,9 +172,9 @@ class Worker:
         self._crash = asyncio.ensure_future(self.app.crash(error))
 
 
-def _give_up() -> None:
+def _give_up(seconds: float) -> None:
     logger.error(
-        "Not stopped within %.1f s: Kafka does not answer.  The next worker goes on from there.", STOP_S
+        "Kafka did not answer within %.1f s.  The next worker goes on from what is committed.", seconds
     )
     os._exit(1)
 

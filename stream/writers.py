@@ -18,6 +18,8 @@ from keytrail.schemas.records import Enrichment, Event
 # Columns of the table of events that are not the writer's to fill.
 _TAKEN = {field.name for field in fields(Enrichment)} | {"inserted_at"}
 _TAKEN_PREFIX = "kafka_"
+# Some thirty times the event schema's: it is read and registered anew by each worker, with more fields.
+MAX_SCHEMA_CHARS = 200_000
 # What fastavro raises for some texts that are JSON and no schema.
 _NO_SCHEMA = (KeyError, TypeError, AttributeError, ValueError, RecursionError)
 
@@ -62,6 +64,10 @@ def event_decoder(text: str) -> Callable[[bytes, int], Event]:
 
 
 def _parsed(text: str) -> Schema:
+    if len(text) > MAX_SCHEMA_CHARS:
+        raise SchemaError(
+            f"It has {len(text)} characters, more than {MAX_SCHEMA_CHARS}.", "Shorten it; `doc` is a start."
+        )
     try:
         return avro.parse(text)
     except _NO_SCHEMA as error:

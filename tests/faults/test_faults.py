@@ -82,7 +82,9 @@ class Run:
         settings, say = self._stack.settings, self._say
         faults = draw(self._faults, self._seed, [*self._stack.parts()], [*self._stack.proxies])
         began = time.monotonic()
-        with Feeding(settings, self._events, self._seed, self._rate, self._ahead, lambda: monitor.rows) as feeding:
+        with Feeding(
+            settings, self._events, self._seed, self._rate, self._ahead, lambda: monitor.rows
+        ) as feeding:
             assert monitor.wait(monitor.begin(), FIRST_ROWS_S), "nothing flows before the first fault"
             happened = Scheduler(self._stack, monitor, self._seed, say).run(faults)
             sent, loaded_s = feeding.stop(), time.monotonic() - began

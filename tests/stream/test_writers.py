@@ -12,7 +12,7 @@ from keytrail.schemas.records import Event
 from keytrail.schemas.topics import Topic
 from keytrail.stream.reading import EventReader, Readable, Unreadable
 from keytrail.stream.source import Record
-from keytrail.stream.writers import event_decoder
+from keytrail.stream.writers import MAX_SCHEMA_CHARS, event_decoder
 
 EVENT = json.loads(avro.schema_text("event"))
 
@@ -65,6 +65,11 @@ def test_what_every_event_has_must_be_there(name: str) -> None:
     with pytest.raises(SchemaError, match=f"lacks {name}") as caught:
         event_decoder(schema(without=(name,)))
     assert caught.value.remedy
+
+
+def test_a_schema_of_a_megabyte_is_refused() -> None:
+    with pytest.raises(SchemaError, match="characters"):
+        event_decoder(json.dumps({**EVENT, "doc": "x" * MAX_SCHEMA_CHARS}))
 
 
 class Registry(FixedRegistry):
