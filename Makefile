@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo test faults lint format bench lock clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: setup ## start the embedded stack, send a scenario, show findings and SQL 
 
 test: setup ## the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+faults: setup ## kill, stall and cut off every part in random order under load (FAULTS=200), then check the books
+	$(BIN)/python -m pytest tests/faults -m faults --faults $(or $(FAULTS),200) $(ARGS)
 
 lint: setup ## format check, ruff, mypy strict
 	$(BIN)/ruff format --check .
