@@ -152,7 +152,7 @@ print(open({str(prepared)!r}).read(), engine, folder, flush=True)
 time.sleep(3600)
 """
     stack = start_stack(tmp_path, ALL_EXTERNAL, "--prepare", prepare, *apps(worker=worker))
-    wait_until(lambda: stack.log("worker"), "the worker said something")
+    wait_until(lambda: stack.log("worker").endswith("\n"), "the worker said its line")
     assert stack.log("worker") == f"127.0.0.1:1 http://127.0.0.1:1 {tmp_path}\n"
     stack.stop()
 
