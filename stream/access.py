@@ -13,6 +13,7 @@ from keytrail.stream.errors import StateFormError
 
 DAY = 24 * 3600 * 1_000_000
 FORM = 1  # of the packed state
+MAX_CHARS = 500_000  # of its roles' names and permissions: its state must fit a Kafka record
 MAX_ROLES = 1_000  # of one subject; more are not followed: it has long been flagged
 
 
@@ -110,17 +111,27 @@ class SubjectAccess:
             # Granted before the subject was deleted, and heard of later.
             held, at, permissions = False, self.deleted, ()
         role = self.roles.get(name)
-        if role is None:
-            if len(self.roles) >= MAX_ROLES:
-                self._forget_revoked()
-            if len(self.roles) >= MAX_ROLES:
+        if role is None and self._is_full(len(name)):
+            self._forget_revoked()
+            if self._is_full(len(name)):
                 return False
+        if not self._has_room(len(name) + sum(map(len, permissions))):
+            permissions = ()  # the role is followed, what it gives is not compared
+        if role is None:
             self.roles[name] = Role(held, at, permissions)
             return True
         if _key(at) <= _key(role.changed):
             return False
         role.held, role.changed, role.permissions = held, at, permissions
         return True
+
+    def _has_room(self, chars: int) -> bool:
+        """True where so many characters more, of names and permissions, may be held."""
+        held = sum(len(name) + sum(map(len, role.permissions)) for name, role in self.roles.items())
+        return held + chars <= MAX_CHARS
+
+    def _is_full(self, chars: int) -> bool:
+        return len(self.roles) >= MAX_ROLES or not self._has_room(chars)
 
     def _forget_revoked(self) -> None:
         """Roles that went are kept to set late events right; beyond the limit they make room."""

@@ -39,7 +39,12 @@ class SetAside:
 
     def __init__(self, kafka: KafkaSettings, registry: Registry, now: Callable[[], Micros]) -> None:
         self._producer = Producer(
-            kafka.client(enable_idempotence=True, compression_type="zstd", message_timeout_ms=300_000)
+            kafka.client(
+                enable_idempotence=True,
+                compression_type="zstd",
+                message_timeout_ms=300_000,
+                message_max_bytes=topics.MAX_MESSAGE_BYTES,
+            )
         )
         self._registry = registry
         self._now = now

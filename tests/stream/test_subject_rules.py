@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from world import DAY, NOON, SECOND, World, event
 
 from keytrail.schemas.records import Event
+from keytrail.schemas.topics import MAX_MESSAGE_BYTES
 from keytrail.stream.access import MAX_ROLES, unpack
 
 TEAM = {"team": "platform"}
@@ -243,3 +244,11 @@ def held(world: World) -> dict[str, dict[str, bool]]:
         for key, value in latest.items()
         if value is not None
     }
+
+
+def test_a_subjects_state_fits_a_record_however_large_its_grants() -> None:
+    world = World()
+    permissions = [f"permission-{i:020d}" for i in range(14_000)]
+    world.send(*(grant("alice", f"r{i}", *permissions, at=NOON - DAY + i) for i in range(10)), batch=1)
+    assert max(len(value or b"") for _, value in world.changelog) < MAX_MESSAGE_BYTES // 2
+    assert held(world)["alice"] == {f"r{i}": True for i in range(10)}
