@@ -1,11 +1,14 @@
 """A running pipeline as the tests see it: what they send, wait for and read back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from waiting import wait_until
+from world import World
 
 from keytrail.cli.main import main
+from keytrail.schemas.records import Event, Key
 from keytrail.schemas.settings import Settings
 from keytrail.sinks.clickhouse.http import ClickHouse
 
@@ -20,6 +23,18 @@ class FindingRow:
     is_open: bool
     count: int
     evidence: tuple[str, ...]
+
+
+def expected_findings(keys: Iterable[Key], events: Iterable[Event]) -> set[FindingRow]:
+    """What the stream's own core finds in these events, run in this process, in order."""
+    every = list(events)
+    latest = max(event.occurred_at for event in every)
+    world = World(keys, clock=lambda: latest)
+    world.send(*every, batch=5000)
+    return {
+        FindingRow(a.rule, a.entity, a.cause, a.status != "resolved", a.count, tuple(a.evidence))
+        for a in world.current().values()
+    }
 
 
 class Pipeline:

@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from itertools import islice
 
 import pytest
-from running import FindingRow, Pipeline
+from running import FindingRow, Pipeline, expected_findings
 from waiting import wait_until
-from world import World
 
 from keytrail.deploy.groups import GroupMembers
 from keytrail.producers.publisher import EventPublisher, KeyPublisher
@@ -34,14 +33,7 @@ def simulation() -> Simulation:
 
 @pytest.fixture(scope="module")
 def expected(simulation: Simulation) -> set[FindingRow]:
-    events = list(simulation.events())
-    latest = max(event.occurred_at for event in events)
-    world = World(simulation.keys(), clock=lambda: latest)
-    world.send(*events, batch=5000)
-    return {
-        FindingRow(a.rule, a.entity, a.cause, a.status != "resolved", a.count, tuple(a.evidence))
-        for a in world.current().values()
-    }
+    return expected_findings(simulation.keys(), simulation.events())
 
 
 @contextmanager
