@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from keytrail.cli import deadletter_replay
 from keytrail.cli.options import connection_flags, json_flag, settings_from
 from keytrail.cli.output import print_json, print_table, printable, progress
-from keytrail.schemas.errors import KeytrailError, UsageError
+from keytrail.schemas.errors import KeytrailError
 from keytrail.sinks.clickhouse.http import ClickHouse, Row
 
 _DUMP_BYTES = 16
@@ -50,7 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.verb == "replay":
         return deadletter_replay.run(options)
-    place = _place(options.place) if options.verb == "show" else None
+    place = deadletter_replay.parse_place(options.place) if options.verb == "show" else None
     settings = settings_from(options)
     clickhouse = ClickHouse(settings.clickhouse, database=settings.database)
     if place is None:
@@ -108,10 +108,3 @@ def dump(content: bytes) -> Iterator[str]:
         part = content[start : start + _DUMP_BYTES]
         text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)
         yield f"{start:08x}  {part.hex(' '):{_DUMP_BYTES * 3 - 1}}  |{text}|"
-
-
-def _place(text: str) -> tuple[str, int, int]:
-    topic, *numbers = text.rsplit("/", 2)
-    if len(numbers) != 2 or not topic or not all(number.isdecimal() for number in numbers):
-        raise UsageError(f"{printable(text)} is no place.", "Write it as TOPIC/PARTITION/OFFSET.")
-    return topic, int(numbers[0]), int(numbers[1])

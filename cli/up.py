@@ -11,8 +11,7 @@ from keytrail.deploy.embedded.part import Part
 from keytrail.deploy.embedded.ports import Ports
 from keytrail.deploy.groups import GroupMembers
 from keytrail.schemas.settings import Settings, find_data_dir
-from keytrail.sinks.clickhouse.sink import GROUP as SINK_GROUP
-from keytrail.stream.worker import GROUP as WORKER_GROUP
+from keytrail.schemas.topics import SINK_GROUP, WORKER_GROUP
 
 _KEYTRAIL = (sys.executable, "-m", "keytrail.cli.main")
 

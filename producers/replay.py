@@ -18,13 +18,12 @@ from keytrail.producers.committed import read_committed
 from keytrail.producers.dead_letters import Letter, Place
 from keytrail.producers.librdkafka import KAFKA_LOG, words_of
 from keytrail.schemas.errors import KeytrailError, UnavailableError
-from keytrail.schemas.records import DeadLetter, Micros
+from keytrail.schemas.records import CUT_HEADER, DeadLetter, Micros
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import ANOMALIES, ENRICHED, EVENTS, MAX_MESSAGE_BYTES, SIGNALS, Topic
 
 REPLAYS = Topic("keytrail.replays", "source place", per_partition=False, config={"cleanup.policy": "compact"})
 REPLAY_OF = "keytrail-replay-of"
-CUT = "keytrail-cut-from"
 # Into a compacted topic an old record must not come back: it would stand there as the latest of its key.
 _BACK_INTO = {topic.name for topic in (EVENTS, ENRICHED, SIGNALS, ANOMALIES)}
 _TRANSACTIONAL_ID = "keytrail-replay"
@@ -68,7 +67,7 @@ def fates(
             yield letter, "not for replay"
         elif name in sent:
             yield letter, "sent before"
-        elif any(header.name == CUT for header in letter.headers):
+        elif any(header.name == CUT_HEADER for header in letter.headers):
             yield letter, "cut"
         else:
             yield letter, "due"

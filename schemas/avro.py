@@ -28,6 +28,13 @@ def schema_text(name: str, version: int | None = None) -> str:
     return files("keytrail.schemas").joinpath(f"avsc/{name}.v{number}.avsc").read_text(encoding="utf-8")
 
 
+# What fastavro and json raise for a text that is no schema, or one that nests without end.
+_NO_SCHEMA = (
+    *(ValueError, TypeError, KeyError, AttributeError, RecursionError),
+    *(fastavro.schema.SchemaParseException, fastavro.schema.UnknownType),
+)
+
+
 def parse(text: str) -> Schema:
     """A schema ready for reading and writing, its logical types left out.
 
@@ -36,7 +43,7 @@ def parse(text: str) -> Schema:
     """
     try:
         return fastavro.parse_schema(_plain(json.loads(text)))
-    except (ValueError, fastavro.schema.SchemaParseException, fastavro.schema.UnknownType) as error:
+    except _NO_SCHEMA as error:
         raise SchemaError(f"Not an Avro schema: {error}.", "Correct the schema's text.") from error
 
 

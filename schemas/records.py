@@ -10,7 +10,6 @@ from typing import Literal, TypeAlias
 Micros: TypeAlias = int
 Severity = Literal["low", "medium", "high", "critical"]
 FindingStatus = Literal["open", "updated", "resolved", "suppressed"]
-EntityType = Literal["key", "subject", "role", "team", "service", "rule"]
 # Why a record is a dead letter.  Workers and sinks of later versions may know more.
 DeadReason = Literal[
     "null_value",
@@ -183,6 +182,10 @@ class Anomaly:
 class Header:
     name: str
     value: bytes | None
+
+
+# A dead letter's header where its content was cut: how many bytes there were.
+CUT_HEADER = "keytrail-cut-from"
 
 
 @dataclass(frozen=True)

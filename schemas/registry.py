@@ -6,12 +6,12 @@ from confluent_kafka.schema_registry import Schema as RegistrySchema
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from keytrail.schemas import avro
 from keytrail.schemas.errors import SchemaError, UnavailableError
 from keytrail.schemas.settings import HttpSettings
 from keytrail.schemas.topics import Topic
 
 _TIMEOUT_S = 5
+_REFUSALS = (400, 409, 413, 422)
 
 
 class Registry:
@@ -38,7 +38,7 @@ class Registry:
         try:
             schema_id = self._client.register_schema(subject, RegistrySchema(text, "AVRO"))
         except SchemaRegistryError as error:
-            if error.http_status_code in (409, 422):
+            if error.http_status_code in _REFUSALS:
                 raise SchemaError(
                     f"The registry refuses the schema for {subject}: {error.error_message}",
                     "New fields need defaults, and fields may only go where they had one.",
@@ -51,7 +51,10 @@ class Registry:
         return schema_id
 
     def text_of(self, schema_id: int) -> str:
-        """The schema's text.  Raises `SchemaError` for an unknown id, `UnavailableError` for no answer."""
+        """The schema's text, which may be anything: `avro.parse` says whether it is a schema.
+
+        Raises `SchemaError` for an unknown id, `UnavailableError` for no answer.
+        """
         with self._lock:
             if (known := self._texts.get(schema_id)) is not None:
                 return known
@@ -66,7 +69,6 @@ class Registry:
             raise self._unavailable(error) from error
         except Exception as error:
             raise self._unavailable(error) from error
-        avro.parse(text)
         with self._lock:
             self._texts[schema_id] = text
         return text

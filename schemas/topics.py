@@ -36,3 +36,7 @@ FINDING_STATE = Topic("keytrail.state.findings", "entity", config=_COMPACTED)
 
 ALL_TOPICS = (EVENTS, ENRICHED, SIGNALS, ANOMALIES, DEAD_LETTERS, KEYS, SUBJECT_STATE, FINDING_STATE)
 DEFAULT_PARTITIONS = 4
+
+# The consumer groups that read them.
+WORKER_GROUP = "keytrail-worker"
+SINK_GROUP = "keytrail-sink"

@@ -29,7 +29,9 @@ from keytrail.schemas.topics import (
     EVENTS,
     FINDING_STATE,
     SIGNALS,
+    SINK_GROUP,
     SUBJECT_STATE,
+    WORKER_GROUP,
     Topic,
 )
 from keytrail.sinks import balance
@@ -37,7 +39,6 @@ from keytrail.sinks.balance import Balance, Rows
 from keytrail.sinks.clickhouse.http import ClickHouse
 from keytrail.sinks.cluster import Cluster, Place
 from keytrail.sinks.differences import Differences, Stretch
-from keytrail.sinks.lag import SINK_GROUP, WORKER_GROUP
 from keytrail.sinks.ledgers import LedgerReader, as_one
 from keytrail.sinks.row_counts import DEAD_ROWS, EVENT_ROWS, CountedTable, RowCounts
 from keytrail.sinks.spans import Span, SpanReader

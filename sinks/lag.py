@@ -5,13 +5,9 @@ from dataclasses import dataclass
 
 from keytrail.schemas import topics
 from keytrail.schemas.settings import KafkaSettings
-from keytrail.schemas.topics import Topic
-from keytrail.sinks.clickhouse import sink
+from keytrail.schemas.topics import SINK_GROUP, WORKER_GROUP, Topic
 from keytrail.sinks.clickhouse.tables import TABLES
 from keytrail.sinks.cluster import Cluster, Place
-
-WORKER_GROUP = "keytrail-worker"
-SINK_GROUP = sink.GROUP
 
 
 @dataclass(frozen=True)

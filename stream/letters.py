@@ -1,13 +1,12 @@
 """Dead letters: a record that could not be used, as it came, in a form that can always be written."""
 
-from keytrail.schemas.records import DeadLetter, DeadReason, Header, Micros
+from keytrail.schemas.records import CUT_HEADER, DeadLetter, DeadReason, Header, Micros
 from keytrail.schemas.topics import Topic
 from keytrail.stream.source import SourceRecord
 
 # A letter must fit where the record did not have to: a batch may have come compressed.
 MAX_CONTENT_BYTES = 4_000_000
 MAX_KEY_BYTES = 1_000_000
-CUT = "keytrail-cut-from"
 _WORDS = 500
 _LONG = 1 << 63
 
@@ -34,7 +33,7 @@ def dead_letter(
     size = _size(key) + _size(value) + sum(map(_header_size, headers))
     if size > MAX_CONTENT_BYTES:
         key, value, headers = _cut(key, value, headers)
-        headers.append(Header(CUT, str(size).encode()))
+        headers.append(Header(CUT_HEADER, str(size).encode()))
     return DeadLetter(
         source_topic=source.name,
         source_partition=partition,

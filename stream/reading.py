@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fastavro.read import SchemaResolutionError
 
 from keytrail.schemas import avro, wire
-from keytrail.schemas.errors import SchemaError, UnavailableError
+from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import DeadReason, Event, Micros
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.strict import TornError
@@ -34,8 +34,6 @@ TORN = (
     *(EOFError, ValueError, IndexError, TypeError, KeyError, OverflowError, MemoryError, RecursionError),
     SchemaResolutionError,
 )
-# What the registry's client raises, beyond its contract, for an id whose text is no Avro schema.
-_NO_SCHEMA = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -126,17 +124,11 @@ class EventReader:
     def _learn(self, schema_id: int) -> "_Writer | Unreadable":
         try:
             text = self._registry.text_of(schema_id)
-        except UnavailableError:
-            raise
         except SchemaError as error:
             # Kept for the batch alone: the id may be registered any moment.
             refused = Unreadable("unknown_schema", error.message, error.remedy, schema_id)
             self._refused[schema_id] = refused
             return refused
-        except _NO_SCHEMA as error:
-            kind = type(error).__name__
-            no_schema = SchemaError(f"Not an Avro schema ({kind}).", "Register the event schema.")
-            return self._keep(schema_id, _unusable(schema_id, no_schema))
         try:
             decode = event_decoder(text)
         except SchemaError as error:

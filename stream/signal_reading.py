@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 
 from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import SchemaError
-from keytrail.schemas.records import DeadLetter, Header, Micros, Signal
+from keytrail.schemas.records import DeadLetter, Micros, Signal
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.topics import SIGNALS
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.findings import SEVERITIES
+from keytrail.stream.letters import dead_letter
 from keytrail.stream.reading import TORN
 from keytrail.stream.source import SourceRecord
 
@@ -45,17 +46,13 @@ class SignalReader:
         return signal
 
     def _dead_letter(self, partition: int, record: SourceRecord, error: Exception) -> DeadLetter:
-        return DeadLetter(
-            source_topic=SIGNALS.name,
-            source_partition=partition,
-            source_offset=record.offset,
-            source_timestamp=record.timestamp * 1000,
+        return dead_letter(
+            SIGNALS,
+            partition,
+            record,
             reason="torn_datum",
             detail=f"Not a signal ({type(error).__name__}).",
             remedy="See who else writes to this topic; it is internal to the worker.",
             schema_id=wire.schema_id_of(record.value or b""),
-            key=record.key,
-            value=record.value,
-            headers=[Header(name, value) for name, value in record.headers],
             failed_at=self._clock(),
         )

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import aiokafka
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types import ConsumerMessage as FaustMessage
@@ -57,10 +58,21 @@ class BatchConsumer(driver.Consumer):
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 # A rebalance came between.  The client's position is past what is dropped here, so it
                 # goes back to what is committed; what comes twice is left out by the partition's task.
-                await self.perform_seek()
+                await self._back_to_committed()
                 return
             if active is None or tp in active or tp in self._buffered_partitions:
                 yield tp, _message(tp, batch, generation)
+
+    async def _back_to_committed(self) -> None:
+        """Each partition's position is what the group has committed, or the beginning where it has nothing.
+
+        Faust's own `perform_seek` leaves a partition without a commit where it is.
+        """
+        committed = await self.seek_to_committed()
+        if untouched := [tp for tp, offset in committed.items() if not offset]:
+            await self._thread.seek_to_beginning(*untouched)
+        for tp, offset in committed.items():
+            self._read_offset[ensure_TP(tp)] = offset or None
 
     def ack(self, message: Any) -> bool:
         message.acked = True

@@ -19,7 +19,7 @@ from keytrail.schemas.errors import UsageError
 from keytrail.schemas.records import Micros
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
-from keytrail.schemas.topics import EVENTS, SIGNALS
+from keytrail.schemas.topics import EVENTS, SIGNALS, WORKER_GROUP
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingStage
 from keytrail.stream.key_feed import KeyFeed
@@ -33,7 +33,6 @@ from keytrail.stream.transport import BatchTransport
 
 logger = logging.getLogger(__name__)
 
-GROUP = "keytrail-worker"
 # A killed worker's partitions wait for the session to end; the broker allows no less than 6 s.
 SESSION_S = 6.0
 HEARTBEAT_S = 2.0
@@ -65,7 +64,7 @@ class Worker:
         self._registry = Registry(settings.registry)
         self._directory = KeyDirectory()
         self._keys = KeyFeed(settings.kafka, self._registry, self._directory)
-        self._group = GroupOffsets(settings.kafka, GROUP)
+        self._group = GroupOffsets(settings.kafka, WORKER_GROUP)
         self._tasks: dict[TP, PartitionTask] = {}
         self._has_tasks = asyncio.Event()
         self._failure: BaseException | None = None
@@ -87,7 +86,7 @@ class Worker:
 
     def _build_app(self, options: WorkerOptions) -> faust.App:
         app = faust.App(
-            GROUP,
+            WORKER_GROUP,
             broker=f"kafka://{self._settings.kafka.bootstrap}",
             broker_credentials=credentials(self._settings.kafka.properties),
             datadir=str(options.data_dir),

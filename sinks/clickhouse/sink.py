@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from keytrail.schemas.errors import UnavailableError
 from keytrail.schemas.settings import KafkaSettings
+from keytrail.schemas.topics import SINK_GROUP
 from keytrail.sinks.clickhouse.assignment import Assignment
 from keytrail.sinks.clickhouse.background import in_background
 from keytrail.sinks.clickhouse.errors import ReopenError, StoppedError
@@ -30,7 +31,6 @@ from keytrail.sinks.cluster import Place, TopicState
 
 _log = logging.getLogger("keytrail.sink")
 
-GROUP = "keytrail-sink"
 _CONSUME_RECORDS = 5_000
 _CONSUME_WAIT_S = 0.05
 _SHORT_JAM_S = 2.0
@@ -45,7 +45,7 @@ class SinkConfig:
     that are held at once.
     """
 
-    group: str = GROUP
+    group: str = SINK_GROUP
     group_instance: str = ""
     flush: FlushRule = field(default_factory=FlushRule)
     memory_bytes: int = 48 * 1024 * 1024

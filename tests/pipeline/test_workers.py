@@ -21,7 +21,7 @@ from keytrail.producers.publisher import EventPublisher, KeyPublisher
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.records import Event
 from keytrail.schemas.settings import Settings
-from keytrail.stream.worker import GROUP
+from keytrail.schemas.topics import WORKER_GROUP
 
 EVENTS = 60_000
 
@@ -63,8 +63,8 @@ def test_workers_that_join_leave_and_die_change_nothing(
     rebalances = 0
     while trickle.is_alive():
         with another_worker(pipeline) as other:
-            members.leave_out_present(GROUP)
-            wait_until(lambda: members.have_joined(GROUP, 1), lambda: "the other worker is not in")
+            members.leave_out_present(WORKER_GROUP)
+            wait_until(lambda: members.have_joined(WORKER_GROUP, 1), lambda: "the other worker is not in")
             dies = rebalances % 2 == 1
             other.send_signal(signal.SIGKILL if dies else signal.SIGTERM)
             assert other.wait(60) == (-signal.SIGKILL if dies else 0)

@@ -22,10 +22,10 @@ from keytrail.producers.clock import system_clock
 from keytrail.producers.committed import read_committed
 from keytrail.producers.dead_letters import DeadLetterTopic, Letter, Place
 from keytrail.producers.librdkafka import KAFKA_LOG
-from keytrail.producers.replay import CUT, REPLAY_OF, Replayer, Selection, fates, read_log
+from keytrail.producers.replay import REPLAY_OF, Replayer, Selection, fates, read_log
 from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import KeytrailError, UsageError
-from keytrail.schemas.records import DeadLetter, Header
+from keytrail.schemas.records import CUT_HEADER, DeadLetter, Header
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
 from keytrail.schemas.topics import DEAD_LETTERS, EVENTS, KEYS
@@ -184,7 +184,9 @@ def test_each_letter_has_one_fate(
 ) -> None:
     def made(offset: int) -> DeadLetter:
         topic = KEYS.name if offset in of_keys else EVENTS.name
-        return letter(offset, "r", source_topic=topic, headers=[Header(CUT, b"9")] if offset in cut else [])
+        return letter(
+            offset, "r", source_topic=topic, headers=[Header(CUT_HEADER, b"9")] if offset in cut else []
+        )
 
     before = {Letter.of(made(offset)).pack() for offset in sent}
     found = [(some.source_offset, fate) for some, fate in fates(map(made, offsets), before, Selection())]

@@ -24,8 +24,9 @@ from sink_support import (
 
 from keytrail.schemas import avro, topics
 from keytrail.schemas.settings import HttpSettings, Settings
+from keytrail.schemas.topics import SINK_GROUP
 from keytrail.sinks.clickhouse.lanes import FlushRule
-from keytrail.sinks.clickhouse.sink import GROUP, SinkConfig
+from keytrail.sinks.clickhouse.sink import SinkConfig
 from keytrail.sinks.cluster import Cluster
 from keytrail.sinks.lag import read_lag
 
@@ -239,4 +240,4 @@ def test_a_sink_that_is_told_to_stop_while_clickhouse_is_away_leaves_too(
 
 def members(settings: Settings) -> list[object]:
     admin = AdminClient(settings.kafka.client())
-    return list(admin.describe_consumer_groups([GROUP])[GROUP].result(60).members)
+    return list(admin.describe_consumer_groups([SINK_GROUP])[SINK_GROUP].result(60).members)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from world import NOON, World, event, records
 
 from keytrail.schemas import avro
-from keytrail.schemas.records import DeadLetter, Header
+from keytrail.schemas.records import CUT_HEADER, DeadLetter, Header
 from keytrail.schemas.topics import EVENTS
-from keytrail.stream.letters import CUT, MAX_CONTENT_BYTES, dead_letter
+from keytrail.stream.letters import MAX_CONTENT_BYTES, dead_letter
 from keytrail.stream.source import Record
 
 SCHEMA = avro.parse(avro.schema_text("deadletter"))
@@ -71,7 +71,7 @@ def test_what_would_not_fit_is_cut_and_says_so(
 ) -> None:
     some = letter(Record(5, value, key, 0, headers))
     assert len(written(some)) < MAX_CONTENT_BYTES + ROOM
-    assert some.headers[-1].name == CUT
+    assert some.headers[-1].name == CUT_HEADER
     size = len(key or b"") + len(value or b"") + sum(len(n) + len(c or b"") for n, c in headers)
     assert some.headers[-1].value == str(size).encode()
     assert (key or b"").startswith(some.key or b"")
