@@ -20,7 +20,6 @@ _TAKEN = {field.name for field in fields(Enrichment)} | {"inserted_at"}
 _TAKEN_PREFIX = "kafka_"
 # Some thirty times the event schema's: it is read and registered anew by each worker, with more fields.
 MAX_SCHEMA_CHARS = 200_000
-# What fastavro raises for some texts that are JSON and no schema.
 
 
 class NoValueError(ValueError):
