@@ -33,6 +33,7 @@ class KafkaSettings:
         """A configuration for a confluent-kafka client; `a_b=1` stands for `a.b`."""
         return {
             "bootstrap.servers": self.bootstrap,
+            "reconnect.backoff.max.ms": 1000,  # the default lets a client wait 10 s for a broker that is back
             **self.properties,
             **{name.replace("_", "."): value for name, value in more.items()},
         }

@@ -23,3 +23,10 @@ class StateFormError(KeytrailError):
 
 class FencedError(TransactionFailedError):
     """Another worker has taken the partition over; this one must not write for it any more."""
+
+
+class StuckError(TransactionFailedError):
+    """Kafka's client did not return from a call; whether the batch was committed is not known here.
+
+    The worker ends, and finds out when it starts again.
+    """

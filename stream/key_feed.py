@@ -33,7 +33,9 @@ class KeyFeed:
         self._registry = registry
         self._directory = directory
         self._reader = avro.parse(avro.schema_text("key"))
-        self._config = kafka.client(group_id="keytrail-keys", enable_auto_commit=False)
+        self._config = kafka.client(
+            group_id="keytrail-keys", enable_auto_commit=False, metadata_recovery_strategy="none"
+        )
         self._consumer = Consumer(self._config)
         self._asking = self._consumer
         self._decoders: dict[int, Callable[[bytes, int], Key]] = {}

@@ -23,6 +23,7 @@ from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import ENRICHED, EVENTS, FINDING_STATE, SIGNALS, SUBJECT_STATE, Topic
 from keytrail.stream.compacted import read_to_end
+from keytrail.stream.errors import StuckError
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingOutput, FindingStage
 from keytrail.stream.key_feed import KeyFeed
@@ -35,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 Read = TypeVar("Read")
 _RETRY_S = 1.0
+# librdkafka's own time limits do not hold for every request (its issue 5456).  A call that stays stuck ends
+# the process, which begins again at what is committed.
+STUCK_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -104,13 +108,25 @@ class PartitionTask(ABC):
     async def _submit(self, outgoing: list[Outgoing], next_offset: int | None) -> None:
         await self._committed()
         self._writer.write([part for part in outgoing if part.messages])
-        self._committing = asyncio.ensure_future(asyncio.to_thread(self._writer.commit, next_offset))
+        self._committing = asyncio.ensure_future(self._commit(next_offset))
         self._committing.add_done_callback(self._report)
 
     async def _committed(self) -> None:
         """The latest commit is done.  Raises what it raised."""
         if self._committing is not None:
             await asyncio.shield(self._committing)
+
+    async def _commit(self, next_offset: int | None) -> None:
+        """In a thread.  One that stays stuck is a failure of the worker, even where this task is closed."""
+        try:
+            await asyncio.wait_for(asyncio.to_thread(self._writer.commit, next_offset), STUCK_S)
+        except TimeoutError:
+            error = StuckError(
+                f"{self.source.name}/{self.partition}: a commit did not return within {STUCK_S:.0f} s.",
+                "The worker starts anew from what is committed; see whether Kafka runs.",
+            )
+            self._context.on_failure(error)
+            raise error from None
 
     def _report(self, work: "asyncio.Future[None]") -> None:
         error = None if work.cancelled() else work.exception()

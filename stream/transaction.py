@@ -68,6 +68,8 @@ class TransactionalWriter:
         self._group = group
         self._producer = Producer(
             kafka.client(
+                # "Re-bootstrapped", librdkafka may wait for ever for a broker it forgot (its issue 5511).
+                metadata_recovery_strategy="none",
                 transactional_id=f"keytrail-worker-{source}-{partition}",
                 partitioner="murmur2_random",
                 compression_type="lz4",

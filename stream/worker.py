@@ -80,7 +80,6 @@ class Worker:
             worker.execute_from_commandline()
         except SystemExit as ended:
             if self._failure is not None:
-                logger.error("%s", self._failure)
                 return 1
             return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
 
@@ -117,7 +116,11 @@ class Worker:
             await self._has_tasks.wait()
             message = event.message
             if message.generation_id == self.app.consumer_generation_id:
-                await self._tasks[message.tp].handle(event.value)
+                try:
+                    await self._tasks[message.tp].handle(event.value)
+                except Exception as error:
+                    self._fail(error)
+                    raise
 
     async def _assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
         """Each assignment gets tasks of its own, which begin with what is committed."""
@@ -167,7 +170,12 @@ class Worker:
         return FindingTask(context, tp.partition, findings, SignalReader(self._registry, wall_clock))
 
     def _fail(self, error: BaseException) -> None:
-        self._failure = self._failure or error
+        """Stop the worker, in an orderly way where that works out."""
+        if self._failure is not None:
+            return
+        self._failure = error
+        logger.error("%s", error)
+        self._watchdog(STOP_S)
         self._crash = asyncio.ensure_future(self.app.crash(error))
 
 
