@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from keytrail.schemas import avro, strict
 from keytrail.schemas.errors import SchemaError
+from keytrail.schemas.records import Event
 
 NAMES = st.text("abcdef", min_size=1, max_size=4)
 PRIMITIVES: dict[str, st.SearchStrategy[Any]] = {
@@ -160,3 +162,45 @@ def test_a_named_type_may_be_used_twice() -> None:
 def test_every_committed_schema_can_be_read_by() -> None:
     for name in avro.LATEST:
         strict.datum_reader(avro.parse(avro.schema_text(name)))
+
+
+EVENT = avro.parse(avro.schema_text("event"))
+WHOLE = avro.encoder(EVENT)(
+    Event(
+        event_id="0192aaaa-bbbb-7ccc-8ddd-eeeeffff0000",
+        occurred_at=1_790_000_000_000_000,
+        recorded_at=1_790_000_000_000_001,
+        service="billing",
+        environment="prod",
+        actor_id="anna",
+        actor_type="human",
+        key_id="pk_1",
+        key_alias=None,
+        action="grant",
+        subject="böb",
+        role="r" * 70,
+        permissions=["a:b", "c:d"],
+        expires_at=-1,
+        attributes={"team": "core", "x": ""},
+        sequence=3,
+    )
+)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), max_size=3), st.integers(0, 3)
+)
+def test_the_generated_reader_says_what_the_plain_one_says(changes: list[tuple[int, int]], cut: int) -> None:
+    data = bytearray(WHOLE)
+    for at, byte in changes:
+        data[at] = byte
+    datum = bytes(data[: len(data) - cut])
+    read, plain = strict.datum_reader(EVENT), strict.plain_reader(EVENT)
+    assert outcome(lambda: read(datum, 0)) == outcome(lambda: plain(datum, 0))
+
+
+def outcome(read: Callable[[], Any]) -> object:
+    try:
+        return read()
+    except (strict.TornError, UnicodeDecodeError) as error:
+        return type(error), str(error)
