@@ -12,6 +12,7 @@ from typing import Any, cast
 from fastavro.types import Schema
 
 from keytrail.schemas.errors import KeytrailError, SchemaError
+from keytrail.schemas.varint import zigzag
 
 Encode = Callable[[object], bytes]
 _Write = Callable[[Any], bytes]
@@ -78,29 +79,17 @@ def _writer(kind: object) -> _Write:
     raise SchemaError(f"No flat encoding for the Avro type {kind}.", "Use schemas.avro.encoder.")
 
 
-def _zigzag(number: int) -> bytes:
-    if not -(1 << 63) <= number < 1 << 63:
-        raise OverflowError
-    rest = (number << 1) ^ (number >> 63)
-    digits = bytearray()
-    while rest > 0x7F:
-        digits.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    digits.append(rest)
-    return bytes(digits)
-
-
-_SHORT = [_zigzag(number) for number in range(4096)]
+_SHORT = [zigzag(number) for number in range(4096)]
 
 
 def _count(number: int) -> bytes:
-    return _SHORT[number] if number < 4096 else _zigzag(number)
+    return _SHORT[number] if number < 4096 else zigzag(number)
 
 
 def _long(value: int) -> bytes:
     if type(value) is not int:
         raise TypeError
-    return _zigzag(value)
+    return zigzag(value)
 
 
 def _boolean(value: bool) -> bytes:
@@ -112,7 +101,7 @@ def _boolean(value: bool) -> bytes:
 def _text(value: str) -> bytes:
     encoded = value.encode()
     size = len(encoded)
-    return (_SHORT[size] if size < 4096 else _zigzag(size)) + encoded
+    return (_SHORT[size] if size < 4096 else zigzag(size)) + encoded
 
 
 def _optional(write: _Write) -> _Write:

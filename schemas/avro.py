@@ -57,12 +57,18 @@ def _plain(node: object) -> Any:
 
 def encoder(schema: Schema) -> Callable[[object], bytes]:
     """A function from a record (one of `records`) to its datum.  Not thread-safe."""
+    encode = mapping_encoder(schema)
+    return lambda record: encode(as_mapping(record))
+
+
+def mapping_encoder(schema: Schema) -> Callable[[Mapping[str, object]], bytes]:
+    """As `encoder`, from fields by name; a field that is not there is its default.  Not thread-safe."""
     buffer = io.BytesIO()
 
-    def encode(record: object) -> bytes:
+    def encode(fields: Mapping[str, object]) -> bytes:
         buffer.seek(0)
         buffer.truncate()
-        fastavro.schemaless_writer(buffer, schema, as_mapping(record))
+        fastavro.schemaless_writer(buffer, schema, fields)
         return buffer.getvalue()
 
     return encode

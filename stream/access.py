@@ -52,13 +52,16 @@ class SubjectAccess:
     redundant: set[str] = field(default_factory=set)
     reported_team: str = ""
     reported_roles: int = 0
+    _held: list[tuple[str, Role]] | None = field(default=None, repr=False, compare=False)
 
     def held(self) -> list[tuple[str, Role]]:
-        """The roles held now, in the order of their latest grant."""
-        return sorted(
-            ((name, role) for name, role in self.roles.items() if role.held),
-            key=lambda item: (item[1].changed.occurred_at, item[1].changed.event_id),
-        )
+        """The roles held now, in the order of their latest grant.  Not to be changed."""
+        if self._held is None:
+            self._held = sorted(
+                ((name, role) for name, role in self.roles.items() if role.held),
+                key=lambda item: _key(item[1].changed),
+            )
+        return self._held
 
     def apply(self, event: Event) -> Change:
         """Take in an event of this subject."""
@@ -107,6 +110,7 @@ class SubjectAccess:
         return True
 
     def _set(self, name: str, held: bool, at: Occurrence, permissions: tuple[str, ...]) -> bool:
+        self._held = None
         if held and self.deleted is not None and _key(at) <= _key(self.deleted):
             # Granted before the subject was deleted, and heard of later.
             held, at, permissions = False, self.deleted, ()

@@ -1,43 +1,68 @@
 """Joining an event with its key: what is added behind the event's own bytes."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from keytrail.schemas import avro
-from keytrail.schemas.records import Enrichment, Micros
+from keytrail.schemas.records import Key, Micros
+from keytrail.schemas.varint import zigzag
 from keytrail.stream.keys import KeyAtEvent
 from keytrail.stream.reading import Readable
 
+_MOST_KEYS = 10_000  # whose part is kept encoded
+
 
 class Enricher:
-    """Makes enriched values.  Not thread-safe."""
+    """Makes enriched values of one partition.  Not thread-safe.
 
-    def __init__(self, partition: int, policy_version: str, clock: Callable[[], Micros]) -> None:
+    The enrichment's fields stand in three groups, each encoded once for all events that share it: what the
+    key says, what was found, and where the event stood.
+    """
+
+    def __init__(self, partition: int, policy_version: str) -> None:
         self._partition = partition
         self._policy_version = policy_version
-        self._clock = clock
-        self._encode = avro.encoder(avro.parse(_enrichment_schema()))
+        self._encode_key = _encoder("key_status", "key_owner", "key_kind", "key_team")
+        self._encode_found = _encoder("findings", "policy_version", "source_partition")
+        self._keys: dict[tuple[str, str], tuple[Key, bytes]] = {}
+        self._found: dict[tuple[str, ...], bytes] = {}
 
-    def enrich(self, read: Readable, key: KeyAtEvent, findings: list[str]) -> bytes:
+    def enrich(self, read: Readable, key: KeyAtEvent, findings: Sequence[str], at: Micros) -> bytes:
         """The value for the enriched topic: wire header, the event's datum as it came, the enrichment."""
-        known = key.key
-        added = Enrichment(
-            key_status=key.status,
-            key_owner=known.owner if known else None,
-            key_kind=known.kind if known else None,
-            key_team=known.team if known else None,
-            findings=findings,
-            policy_version=self._policy_version,
-            source_partition=self._partition,
-            source_offset=read.offset,
-            enriched_at=self._clock(),
+        found = self._found.get(tuple(findings)) or self._find(tuple(findings))
+        return b"".join(
+            (read.enriched_frame, read.datum, self._key(key), found, zigzag(read.offset), zigzag(at))
         )
-        return read.enriched_frame + read.datum + self._encode(added)
+
+    def _key(self, at_event: KeyAtEvent) -> bytes:
+        key, status = at_event.key, at_event.status
+        if key is None:
+            return self._encode_key({"key_status": status})
+        kept = self._keys.get((status, key.key_id))
+        if kept is None or kept[0] is not key:
+            if len(self._keys) >= _MOST_KEYS:
+                self._keys.clear()
+            added = {
+                "key_status": status,
+                "key_owner": key.owner,
+                "key_kind": key.kind,
+                "key_team": key.team,
+            }
+            kept = self._keys[status, key.key_id] = (key, self._encode_key(added))
+        return kept[1]
+
+    def _find(self, findings: tuple[str, ...]) -> bytes:
+        added = {
+            "findings": findings,
+            "policy_version": self._policy_version,
+            "source_partition": self._partition,
+        }
+        encoded = self._found[findings] = self._encode_found(added)
+        return encoded
 
 
-def _enrichment_schema() -> str:
-    """The fields that an enriched event has and an event has not, as a record of their own."""
-    event = {field["name"] for field in json.loads(avro.schema_text("event"))["fields"]}
-    enriched = json.loads(avro.schema_text("enriched"))
-    enriched["fields"] = [field for field in enriched["fields"] if field["name"] not in event]
-    return json.dumps(enriched)
+def _encoder(*names: str) -> Callable[[Mapping[str, object]], bytes]:
+    """For these fields of the enriched event, as a record of their own."""
+    schema = json.loads(avro.schema_text("enriched"))
+    schema["fields"] = [field for field in schema["fields"] if field["name"] in names]
+    return avro.mapping_encoder(avro.parse(json.dumps(schema)))

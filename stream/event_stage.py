@@ -75,7 +75,7 @@ class EventStage:
         self._policy = policy
         self._clock = clock
         self._judge = Judge(policy)
-        self._enricher = Enricher(partition, policy.version, clock)
+        self._enricher = Enricher(partition, policy.version)
         self._subjects: StateStore[SubjectAccess] = StateStore("subject", access.pack, access.unpack)
         self._seen = SeenIds()
         self._book = EventBook()
@@ -106,7 +106,8 @@ class EventStage:
         is_new = self._seen.add([read.event.event_id.lower() for read in batch.readable])
         book = SignalBook(self._policy.version)
         fresh = [read for read, new in zip(batch.readable, is_new, strict=True) if new]
-        enriched = [self._process_one(read, book) for read in fresh]
+        now = self._clock()
+        enriched = [self._process_one(read, book, now) for read in fresh]
         signals, duplicates = book.signals(), len(is_new) - len(fresh)
         self._book.enter(
             Page(
@@ -122,7 +123,7 @@ class EventStage:
         changes = self._subjects.take_changes() + self._seen.take_changes() + self._book.take_changes()
         return EventOutput(enriched, signals, batch.dead, changes, duplicates)
 
-    def _process_one(self, read: Readable, book: SignalBook) -> tuple[bytes, bytes]:
+    def _process_one(self, read: Readable, book: SignalBook, now: Micros) -> tuple[bytes, bytes]:
         event = read.event
         key = self._keys.at(event)
         findings = self._judge.event(event, key, book)
@@ -133,7 +134,7 @@ class EventStage:
         if subject is not None and (change := subject.apply(event)) is not Change.NOTHING:
             findings += self._judge.subject(event, subject, change, book)
             self._subjects.put(whose, subject)
-        return whose.encode(), self._enricher.enrich(read, key, findings)
+        return whose.encode(), self._enricher.enrich(read, key, findings, now)
 
     def _watch(self, batch: EventBatch) -> None:
         """Say so in the log where too much of what comes is dead, and where that is over."""

@@ -1,12 +1,10 @@
 """Putting an event before the rules, so that a rule that fails is itself a finding and stops nothing."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 
 from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
-from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE
+from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE, EventRule
 from keytrail.stream.detections.rule_failure import failed
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.keys import KeyAtEvent
@@ -16,18 +14,27 @@ from keytrail.stream.signals import SignalBook
 logger = logging.getLogger(__name__)
 
 
+# An action is free text: what is remembered for each begins anew beyond this.
+_MOST_REMEMBERED = 1_000
+
+
 class Judge:
-    """Asks every rule of the catalogue.  Not thread-safe."""
+    """Asks every rule of the catalogue that an event may concern.  Not thread-safe."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._failures: set[tuple[str, str]] = set()
+        self._rules: dict[tuple[str, str], tuple[EventRule, ...]] = {}
 
     def event(self, event: Event, key: KeyAtEvent, book: SignalBook) -> list[str]:
         """Names of the rules that the event counts against, by itself and its key."""
         found = []
-        for judge in EVENT_RULES:
-            for verdict in self._ask(judge.__module__, partial(judge, event, key, self._policy)):
+        for rule in self._rules.get((event.action, key.status)) or self._concerned(event.action, key.status):
+            try:
+                verdicts = tuple(rule.judge(event, key, self._policy))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a finding
+                verdicts = self._failed(rule.judge.__module__, error)
+            for verdict in verdicts:
                 book.add(verdict, event)
                 found.append(verdict.rule.name)
         return found
@@ -36,20 +43,26 @@ class Judge:
         """The same for what the event's subject holds, of which the event changed something."""
         found = []
         for judge in RULES_BY_CHANGE.get(change, ()):
-            ask = self._ask(judge.__module__, partial(judge, event, subject, self._policy))
-            for verdict in ask:
+            try:
+                verdicts = tuple(judge(event, subject, self._policy))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a finding
+                verdicts = self._failed(judge.__module__, error)
+            for verdict in verdicts:
                 book.add(verdict, event)
                 if verdict.holds and verdict.profile is None:
                     found.append(verdict.rule.name)
         return found
 
-    def _ask(self, module: str, rule: Callable[[], Iterable[Verdict]]) -> Iterator[Verdict]:
-        name = module.rpartition(".")[2]
-        try:
-            yield from list(rule())
-        except Exception as error:
-            kind = type(error).__name__
-            if (name, kind) not in self._failures:
-                self._failures.add((name, kind))
-                logger.exception("The rule %s failed; it goes on without this event's verdict.", name)
-            yield failed(name, kind)
+    def _concerned(self, action: str, status: str) -> tuple[EventRule, ...]:
+        if len(self._rules) >= _MOST_REMEMBERED:
+            self._rules.clear()
+        rules = tuple(rule for rule in EVENT_RULES if rule.may_fire(action, status))
+        self._rules[action, status] = rules
+        return rules
+
+    def _failed(self, module: str, error: Exception) -> tuple[Verdict, ...]:
+        name, kind = module.rpartition(".")[2], type(error).__name__
+        if (name, kind) not in self._failures:
+            self._failures.add((name, kind))
+            logger.error("The rule %s failed; it goes on without this event's verdict.", name, exc_info=error)
+        return (failed(name, kind),)

@@ -4,6 +4,7 @@ To add a rule, write its module and name it here.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
@@ -19,22 +20,39 @@ from keytrail.stream.detections import (
     trust_change,
     unknown_key,
 )
+from keytrail.stream.detections.access_change import ACCESS_CHANGES
 from keytrail.stream.detections.verdict import Rule, Verdict
 from keytrail.stream.keys import KeyAtEvent
 from keytrail.stream.policy import Policy
 
-EventRule = Callable[[Event, KeyAtEvent, Policy], Iterable[Verdict]]
 SubjectRule = Callable[[Event, SubjectAccess, Policy], Iterable[Verdict]]
 
-# Rules that need the event and its key alone.
+
+@dataclass(frozen=True)
+class EventRule:
+    """A rule that needs the event and its key alone.
+
+    It is asked only about events with one of these actions, by a key of one of these statuses; None: any.
+    """
+
+    judge: Callable[[Event, KeyAtEvent, Policy], Iterable[Verdict]]
+    actions: frozenset[str] | None = None
+    statuses: frozenset[str] | None = None
+
+    def may_fire(self, action: str, status: str) -> bool:
+        return (self.actions is None or action in self.actions) and (
+            self.statuses is None or status in self.statuses
+        )
+
+
 EVENT_RULES: tuple[EventRule, ...] = (
-    unknown_key.judge,
-    inactive_key.judge,
-    out_of_scope.judge,
-    privileged_grant.judge,
-    key_for_other.judge,
-    trust_change.judge,
-    missing_reason.judge,
+    EventRule(unknown_key.judge, statuses=frozenset({"unknown"})),
+    EventRule(inactive_key.judge, statuses=frozenset({"expired", "revoked", "suspended"})),
+    EventRule(out_of_scope.judge, statuses=frozenset({"active", "expired", "revoked", "suspended"})),
+    EventRule(privileged_grant.judge, actions=frozenset({"grant"})),
+    EventRule(key_for_other.judge, actions=frozenset({"issue_key"})),
+    EventRule(trust_change.judge, actions=frozenset({"update_trust"})),
+    EventRule(missing_reason.judge, actions=ACCESS_CHANGES),
 )
 
 # Rules over what a subject holds, by the change that may move them.

@@ -4,6 +4,7 @@ import pytest
 from world import DAY, NOON, World, event, key
 
 from keytrail.stream import judging
+from keytrail.stream.detections.catalogue import EventRule
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.keys import KeyDirectory, usable
 
@@ -135,7 +136,7 @@ def test_a_rule_that_fails_is_itself_a_finding_and_stops_nothing(monkeypatch: py
         raise ZeroDivisionError
 
     broken.__module__ = "keytrail.stream.detections.broken"
-    monkeypatch.setattr(judging, "EVENT_RULES", (broken, *judging.EVENT_RULES))
+    monkeypatch.setattr(judging, "EVENT_RULES", (EventRule(broken), *judging.EVENT_RULES))
     world = World()
     [output] = world.send(event(key_id="AKIA1"))
     assert len(output.enriched) == 1
