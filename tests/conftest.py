@@ -3,10 +3,17 @@
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from scratch_stack import running_stack
 
 from keytrail.schemas.settings import HttpSettings, KafkaSettings, Settings
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile(
+    "keytrail", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("keytrail")
 
 # A shell that runs the tests in the background has these ignored, and every process would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -35,6 +35,10 @@ class NoAnswerError(UnavailableError):
     """The statement was sent and no answer came: whether it ran is unknown."""
 
 
+_NOT_ENOUGH_SPACE = 243
+_DISK_IS_FULL = "No space left on device"
+
+
 class RefusedError(KeytrailError):
     """ClickHouse's answer is an error.
 
@@ -43,7 +47,12 @@ class RefusedError(KeytrailError):
     """
 
     def __init__(self, code: int, name: str, said: str) -> None:
-        super().__init__(f"ClickHouse refuses a statement: code {code} ({name}).")
+        if code == _NOT_ENOUGH_SPACE or _DISK_IS_FULL in said:
+            super().__init__(
+                f"ClickHouse has no disk space left: code {code} ({name}).", "Make room on its disk."
+            )
+        else:
+            super().__init__(f"ClickHouse refuses a statement: code {code} ({name}).")
         self.code = code
         self.name = name
         self.said = said

@@ -147,7 +147,7 @@ class Sink:
         if error.code() == KafkaError._PARTITION_EOF:
             if lane and (offset := message.offset()) is not None:
                 lane.position.reached(offset)
-        elif error.fatal():
+        elif error.fatal() or error.code() == KafkaError._FATAL:  # it says only one of the two
             raise UnavailableError(
                 f"Kafka ends this sink's membership: {error.str()}.", "Start the sink again."
             )
