@@ -25,12 +25,12 @@ from keytrail.producers.publisher import EventPublisher, KeyPublisher
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.errors import KeytrailError
 from keytrail.schemas.settings import KafkaSettings, Settings, load_settings
-from keytrail.schemas.topics import DEFAULT_PARTITIONS, EVENTS
+from keytrail.schemas.topics import DEFAULT_PARTITIONS, EVENTS, WORKER_GROUP
 from keytrail.stream import partition_task
 from keytrail.stream.errors import TransactionFailedError
 from keytrail.stream.policy import Policy
 from keytrail.stream.transaction import GroupOffsets, Outgoing
-from keytrail.stream.worker import GROUP, Worker, WorkerOptions
+from keytrail.stream.worker import Worker, WorkerOptions
 
 EXACTLY_ONCE, AT_LEAST_ONCE = "exactly-once", "at-least-once"
 COUNT = 300_000
@@ -46,7 +46,7 @@ class PlainWriter:
     def __init__(self, kafka: KafkaSettings, _group: GroupOffsets, source: str, partition: int) -> None:
         self._source = TopicPartition(source, partition)
         # Its commits go out as those of a consumer that never joined, as the transactions' do.
-        self._consumer = Consumer(kafka.client(group_id=f"{GROUP}-plain", enable_auto_commit=False))
+        self._consumer = Consumer(kafka.client(group_id=f"{WORKER_GROUP}-plain", enable_auto_commit=False))
         self._producer = Producer(
             kafka.client(
                 enable_idempotence=True,
@@ -122,7 +122,7 @@ def _fill(settings: Settings) -> None:
 
 
 def _drained(mode: str, settings: Settings) -> Cost:
-    group = GROUP if mode == EXACTLY_ONCE else f"{GROUP}-plain"
+    group = WORKER_GROUP if mode == EXACTLY_ONCE else f"{WORKER_GROUP}-plain"
     consumer = Consumer(settings.kafka.client(group_id=group, enable_auto_commit=False))
     places = [TopicPartition(EVENTS.name, number) for number in range(DEFAULT_PARTITIONS)]
 
