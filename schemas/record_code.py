@@ -2,7 +2,7 @@
 
 It reads what `strict` reads, and gives up wherever it is not sure: `strict` then reads the datum anew, and
 says what is wrong with it.  So nothing is accepted here that `strict` refuses (a test compares the two).
-Texts, numbers, and either with null are read in line; other types by the reader that is passed in.
+Texts, with null too, and lists and maps of texts are read in line; other types by the readers passed in.
 """
 
 from collections.abc import Callable, Sequence

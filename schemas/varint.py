@@ -6,6 +6,8 @@ def zigzag(number: int) -> bytes:
     if not -(1 << 63) <= number < 1 << 63:
         raise OverflowError(f"{number} takes more than 64 bits")
     rest = (number << 1) ^ (number >> 63)
+    if rest <= 0x7F:
+        return bytes((rest,))
     digits = bytearray()
     while rest > 0x7F:
         digits.append(rest & 0x7F | 0x80)

@@ -15,8 +15,8 @@ _MOST_KEYS = 10_000  # whose part is kept encoded
 class Enricher:
     """Makes enriched values of one partition.  Not thread-safe.
 
-    The enrichment's fields stand in three groups, each encoded once for all events that share it: what the
-    key says, what was found, and where the event stood.
+    The enrichment's fields stand in three groups: what the key says and what was found, each encoded once
+    for all events that share it, and where and when.
     """
 
     def __init__(self, partition: int, policy_version: str) -> None:
@@ -24,40 +24,38 @@ class Enricher:
         self._policy_version = policy_version
         self._encode_key = _encoder("key_status", "key_owner", "key_kind", "key_team")
         self._encode_found = _encoder("findings", "policy_version", "source_partition")
-        self._keys: dict[tuple[str, str], tuple[Key, bytes]] = {}
+        self._keys: dict[tuple[str, str], tuple[Key | None, bytes]] = {}
         self._found: dict[tuple[str, ...], bytes] = {}
 
     def enrich(self, read: Readable, key: KeyAtEvent, findings: Sequence[str], at: Micros) -> bytes:
         """The value for the enriched topic: wire header, the event's datum as it came, the enrichment."""
-        found = self._found.get(tuple(findings)) or self._find(tuple(findings))
-        return b"".join(
-            (read.enriched_frame, read.datum, self._key(key), found, zigzag(read.offset), zigzag(at))
-        )
+        about_key, found = self._about_key(key.status, key.key), self._about_findings(tuple(findings))
+        return b"".join((read.enriched_frame, read.datum, about_key, found, zigzag(read.offset), zigzag(at)))
 
-    def _key(self, at_event: KeyAtEvent) -> bytes:
-        key, status = at_event.key, at_event.status
-        if key is None:
-            return self._encode_key({"key_status": status})
-        kept = self._keys.get((status, key.key_id))
+    def _about_key(self, status: str, key: Key | None) -> bytes:
+        name = (status, "" if key is None else key.key_id)
+        kept = self._keys.get(name)
         if kept is None or kept[0] is not key:
             if len(self._keys) >= _MOST_KEYS:
                 self._keys.clear()
             added = {
                 "key_status": status,
-                "key_owner": key.owner,
-                "key_kind": key.kind,
-                "key_team": key.team,
+                "key_owner": key and key.owner,
+                "key_kind": key and key.kind,
+                "key_team": key and key.team,
             }
-            kept = self._keys[status, key.key_id] = (key, self._encode_key(added))
+            kept = self._keys[name] = (key, self._encode_key(added))
         return kept[1]
 
-    def _find(self, findings: tuple[str, ...]) -> bytes:
-        added = {
-            "findings": findings,
-            "policy_version": self._policy_version,
-            "source_partition": self._partition,
-        }
-        encoded = self._found[findings] = self._encode_found(added)
+    def _about_findings(self, findings: tuple[str, ...]) -> bytes:
+        encoded = self._found.get(findings)
+        if encoded is None:
+            added = {
+                "findings": findings,
+                "policy_version": self._policy_version,
+                "source_partition": self._partition,
+            }
+            encoded = self._found[findings] = self._encode_found(added)
         return encoded
 
 

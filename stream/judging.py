@@ -1,6 +1,8 @@
 """Putting an event before the rules, so that a rule that fails is itself a finding and stops nothing."""
 
 import logging
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
@@ -13,7 +15,7 @@ from keytrail.stream.signals import SignalBook
 
 logger = logging.getLogger(__name__)
 
-
+About = TypeVar("About")
 # An action is free text: what is remembered for each begins anew beyond this.
 _MOST_REMEMBERED = 1_000
 
@@ -29,12 +31,9 @@ class Judge:
     def event(self, event: Event, key: KeyAtEvent, book: SignalBook) -> list[str]:
         """Names of the rules that the event counts against, by itself and its key."""
         found = []
-        for rule in self._rules.get((event.action, key.status)) or self._concerned(event.action, key.status):
-            try:
-                verdicts = tuple(rule.judge(event, key, self._policy))
-            except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a finding
-                verdicts = self._failed(rule.judge.__module__, error)
-            for verdict in verdicts:
+        rules = self._rules.get((event.action, key.status))
+        for rule in self._concerned(event.action, key.status) if rules is None else rules:
+            for verdict in self._ask(rule.judge, event, key):
                 book.add(verdict, event)
                 found.append(verdict.rule.name)
         return found
@@ -43,11 +42,7 @@ class Judge:
         """The same for what the event's subject holds, of which the event changed something."""
         found = []
         for judge in RULES_BY_CHANGE.get(change, ()):
-            try:
-                verdicts = tuple(judge(event, subject, self._policy))
-            except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a finding
-                verdicts = self._failed(judge.__module__, error)
-            for verdict in verdicts:
+            for verdict in self._ask(judge, event, subject):
                 book.add(verdict, event)
                 if verdict.holds and verdict.profile is None:
                     found.append(verdict.rule.name)
@@ -60,9 +55,14 @@ class Judge:
         self._rules[action, status] = rules
         return rules
 
-    def _failed(self, module: str, error: Exception) -> tuple[Verdict, ...]:
-        name, kind = module.rpartition(".")[2], type(error).__name__
-        if (name, kind) not in self._failures:
-            self._failures.add((name, kind))
-            logger.error("The rule %s failed; it goes on without this event's verdict.", name, exc_info=error)
-        return (failed(name, kind),)
+    def _ask(
+        self, judge: Callable[[Event, About, Policy], Iterable[Verdict]], event: Event, about: About
+    ) -> Iterable[Verdict]:
+        try:
+            return tuple(judge(event, about, self._policy))
+        except Exception as error:
+            name, kind = judge.__module__.rpartition(".")[2], type(error).__name__
+            if (name, kind) not in self._failures:
+                self._failures.add((name, kind))
+                logger.exception("The rule %s failed; it goes on without this event's verdict.", name)
+            return (failed(name, kind),)

@@ -38,7 +38,7 @@ Read = TypeVar("Read")
 _RETRY_S = 1.0
 # librdkafka's own time limits do not hold for every request (its issue 5456).  A call that stays stuck ends
 # the process, which begins again at what is committed.
-STUCK_S = 30.0
+_STUCK_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -117,22 +117,20 @@ class PartitionTask(ABC):
             await asyncio.shield(self._committing)
 
     async def _commit(self, next_offset: int | None) -> None:
-        """In a thread.  One that stays stuck is a failure of the worker, even where this task is closed."""
+        """In a thread; raises `StuckError` where it does not come back."""
         try:
-            await asyncio.wait_for(asyncio.to_thread(self._writer.commit, next_offset), STUCK_S)
+            await asyncio.wait_for(asyncio.to_thread(self._writer.commit, next_offset), _STUCK_S)
         except TimeoutError:
-            error = StuckError(
-                f"{self.source.name}/{self.partition}: a commit did not return within {STUCK_S:.0f} s.",
+            raise StuckError(
+                f"{self.source.name}/{self.partition}: a commit did not return within {_STUCK_S:.0f} s.",
                 "The worker starts anew from what is committed; see whether Kafka runs.",
-            )
-            self._context.on_failure(error)
-            raise error from None
+            ) from None
 
     def _report(self, work: "asyncio.Future[None]") -> None:
         error = None if work.cancelled() else work.exception()
         if error is None:
             return
-        if self._closed:
+        if self._closed and not isinstance(error, StuckError):
             # Whoever has the partition now has fenced this task and goes on from what was committed.
             logger.warning("%s/%d, already given up: %s", self.source.name, self.partition, error)
         else:

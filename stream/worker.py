@@ -181,7 +181,9 @@ class Worker:
 
 def _give_up(seconds: float) -> None:
     logger.error(
-        "Kafka did not answer within %.1f s.  The next worker goes on from what is committed.", seconds
+        "Kafka's client did not let go within %.1f s: the worker ends at once.  The next one goes on from "
+        "what is committed.",
+        seconds,
     )
     os._exit(1)
 

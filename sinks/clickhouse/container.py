@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from keytrail.schemas.errors import SchemaError
+from keytrail.schemas.varint import zigzag
 
 LINEAGE = ("kafka_offset", "kafka_partition", "kafka_block", "kafka_incarnation")
 _LINEAGE_FIELDS = (
@@ -25,22 +26,9 @@ _MAGIC = b"Obj\x01"
 _SYNC = b"keytrail-to-rows"
 
 
-def varint(number: int) -> bytes:
-    """Avro's int and long: zigzag, then seven bits a byte, the lowest first."""
-    rest = number * 2 if number >= 0 else -number * 2 - 1
-    if rest < 0x80:
-        return bytes((rest,))
-    encoded = bytearray()
-    while rest > 0x7F:
-        encoded.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    encoded.append(rest)
-    return bytes(encoded)
-
-
 def text(value: bytes) -> bytes:
     """Avro's string and bytes."""
-    return varint(len(value)) + value
+    return zigzag(len(value)) + value
 
 
 @dataclass(frozen=True)
@@ -55,15 +43,15 @@ class Writer:
         self, offsets: Sequence[int], datums: Iterable[bytes], *, partition: int, block: int, incarnation: str
     ) -> tuple[bytes, ...]:
         """The pieces of a file with one block; `offsets` and `datums` go together."""
-        tail = varint(partition) + varint(block) + text(incarnation.encode())
+        tail = zigzag(partition) + zigzag(block) + text(incarnation.encode())
         body = b"".join(
             [
                 piece
                 for datum, offset in zip(datums, offsets, strict=True)
-                for piece in (datum, varint(offset), tail)
+                for piece in (datum, zigzag(offset), tail)
             ]
         )
-        return (self.header, varint(len(offsets)), varint(len(body)), body, _SYNC)
+        return (self.header, zigzag(len(offsets)), zigzag(len(body)), body, _SYNC)
 
 
 @cache
@@ -78,7 +66,7 @@ def writer(schema_text: str) -> Writer:
             f"The schema has fields that the sink adds: {', '.join(sorted(taken))}.", "Rename them."
         )
     extended = {**schema, "fields": [*schema["fields"], *_LINEAGE_FIELDS]}
-    metadata = varint(2)
+    metadata = zigzag(2)
     for name, value in ((b"avro.schema", json.dumps(extended).encode()), (b"avro.codec", b"null")):
         metadata += text(name) + text(value)
-    return Writer(schema_text, columns, _MAGIC + metadata + varint(0) + _SYNC)
+    return Writer(schema_text, columns, _MAGIC + metadata + zigzag(0) + _SYNC)

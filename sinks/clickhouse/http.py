@@ -25,6 +25,8 @@ _STREAM_TIMEOUT_S = 300.0
 _CHUNK_BYTES = 256 * 1024
 _CODE = re.compile(r"Code: (\d+)")
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)")
+_NOT_ENOUGH_SPACE = 243
+_DISK_IS_FULL = "No space left on device"  # as the operating system says it, whatever the code
 
 
 class NotSentError(UnavailableError):
@@ -33,10 +35,6 @@ class NotSentError(UnavailableError):
 
 class NoAnswerError(UnavailableError):
     """The statement was sent and no answer came: whether it ran is unknown."""
-
-
-_NOT_ENOUGH_SPACE = 243
-_DISK_IS_FULL = "No space left on device"
 
 
 class RefusedError(KeytrailError):

@@ -14,6 +14,7 @@ from report import log_tails, recovery_lines
 from running import Pipeline
 from scheduler import Scheduler
 from stack import FaultStack, fault_stack
+from waiting import wait_until
 
 from keytrail.producers.publisher import KeyPublisher
 from keytrail.producers.simulation import Simulation
@@ -98,7 +99,5 @@ class Run:
         return audit.problems
 
     def _drain(self, sent: int) -> None:
-        deadline = time.monotonic() + DRAIN_S
-        while self._pipeline.rows()[0] < sent:
-            assert time.monotonic() < deadline, f"{self._pipeline.rows()} rows of {sent}"
-            time.sleep(0.5)
+        rows = self._pipeline.rows
+        wait_until(lambda: rows()[0] >= sent, lambda: f"{rows()} rows of {sent}", DRAIN_S)

@@ -17,7 +17,8 @@ from keytrail.producers.simulation import Simulation
 from keytrail.schemas.settings import Settings
 
 pytestmark = pytest.mark.faults
-SIMULATION = Simulation(200_000, seed=5)
+EVENT_IDS = "SELECT event_id FROM events"
+SIMULATION = Simulation(2_000_000, seed=5)  # more than any outage here lasts for
 
 
 def log(settings: Settings, part: str) -> str:
@@ -30,24 +31,31 @@ def stand(data_dir: Path, disks: dict[str, int], stack: ExitStack) -> tuple[Sett
     return stack.enter_context(running_stack(data_dir, workers=1, sinks=1)), mounted
 
 
-def fill_and_free(settings: Settings, disk: SmallDisk, noticed: Callable[[], bool], what: str) -> None:
-    """Events flow before, while and after the disk is full; each acknowledged one is a row, once."""
+def fill_and_free(settings: Settings, disk: SmallDisk, noticed: Callable[[int], bool], what: str) -> None:
+    """Events flow before, while and after the disk is full; each acknowledged one is a row, once.
+
+    `noticed` is told how many rows there were when the disk was full.
+    """
     pipeline = Pipeline(settings)
     with AcknowledgedEvents(settings, SIMULATION.events()) as sent:
         pipeline.wait_for_rows(1)
         disk.fill()
-        wait_until(noticed, what)
+        rows = pipeline.rows()[0]
+        wait_until(lambda: noticed(rows), what)
         disk.free()
         counted = len(sent.acknowledged)
         wait_until(
             lambda: len(sent.acknowledged) > counted + 500,
             lambda: f"events are acknowledged again; not sent: {Counter(sent.failed.values())}",
         )
-    wait_until(lambda: pipeline.rows()[1] >= len(sent.acknowledged), lambda: f"{pipeline.rows()} rows")
-    stored = pipeline.clickhouse.rows("SELECT event_id FROM events")
-    ids = [str(row["event_id"]) for row in stored]
-    assert len(ids) == len(set(ids))
-    assert sent.acknowledged <= set(ids)
+
+    def missing() -> set[str]:
+        return sent.acknowledged - {str(r["event_id"]) for r in pipeline.clickhouse.rows(EVENT_IDS)}
+
+    # What the producer gave up may be there all the same: the broker had it, and could not say so.
+    wait_until(lambda: not missing(), lambda: f"{len(missing())} acknowledged events are no rows")
+    stored, ids = pipeline.rows()
+    assert stored == ids
     assert pipeline.command("status", "--check") == 0
 
 
@@ -55,7 +63,7 @@ def test_under_the_broker(tmp_path: Path) -> None:
     with ExitStack() as stack:
         settings, disks = stand(tmp_path / "data", {"kafka": 300}, stack)
 
-        def is_down() -> bool:
+        def is_down(_rows: int) -> bool:
             return any(
                 p.name == "kafka" and p.state == "waiting to restart" for p in read_parts(settings.data_dir)
             )
@@ -68,7 +76,7 @@ def test_under_clickhouse(tmp_path: Path) -> None:
     with ExitStack() as stack:
         settings, disks = stand(tmp_path / "data", {"clickhouse": 200}, stack)
 
-        def says() -> bool:
+        def says(_rows: int) -> bool:
             return "no disk space left" in log(settings, "sink")
 
         fill_and_free(settings, disks["clickhouse"], says, "the sink says that ClickHouse has no space")
@@ -81,7 +89,7 @@ def test_under_the_state_folder(tmp_path: Path) -> None:
         settings, _ = stand(data_dir, {"kafka": 400, "clickhouse": 400}, stack)
         pipeline = Pipeline(settings)
 
-        def flows() -> bool:
-            return pipeline.rows()[0] > 5_000
+        def flows(rows: int) -> bool:
+            return pipeline.rows()[0] > rows + 5_000
 
         fill_and_free(settings, state, flows, "events become rows all the same")

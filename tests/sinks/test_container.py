@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from keytrail.schemas import avro
 from keytrail.schemas.errors import SchemaError
-from keytrail.sinks.clickhouse.container import LINEAGE, varint, writer
+from keytrail.schemas.varint import zigzag
+from keytrail.sinks.clickhouse.container import LINEAGE, writer
 
 INCARNATION = "0190b6f0-0000-4000-8000-000000000001"
 SCHEMA = json.dumps(
@@ -35,10 +36,10 @@ def datum(record: dict[str, Any]) -> bytes:
 
 
 @given(LONG)
-def test_varint_is_avros_long(number: int) -> None:
+def test_zigzag_is_avros_long(number: int) -> None:
     buffer = io.BytesIO()
     fastavro.schemaless_writer(buffer, "long", number)
-    assert varint(number) == buffer.getvalue()
+    assert zigzag(number) == buffer.getvalue()
 
 
 @given(

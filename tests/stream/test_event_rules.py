@@ -3,10 +3,12 @@
 import pytest
 from world import DAY, NOON, World, event, key
 
+from keytrail.producers.simulation import Simulation
 from keytrail.stream import judging
-from keytrail.stream.detections.catalogue import EventRule
+from keytrail.stream.detections.catalogue import EVENT_RULES, RULES, EventRule
 from keytrail.stream.detections.verdict import Verdict
-from keytrail.stream.keys import KeyDirectory, usable
+from keytrail.stream.keys import NO_KEY, UNKNOWN_KEY, KeyAtEvent, KeyDirectory, usable
+from keytrail.stream.policy import Policy
 
 
 def found(world: World, rule: str) -> set[tuple[str, str]]:
@@ -144,6 +146,20 @@ def test_a_rule_that_fails_is_itself_a_finding_and_stops_nothing(monkeypatch: py
         ("rule_failure", "broken", "ZeroDivisionError"),
         ("unknown_key", "AKIA1", ""),
     }
+
+
+def test_no_rule_that_is_not_asked_would_have_fired() -> None:
+    scoped = key(scope_actions=["none"], scope_roles=["none"], scope_environments=["none"])
+    keys = [NO_KEY, UNKNOWN_KEY]
+    keys += [KeyAtEvent(status, scoped) for status in ("active", "expired", "revoked", "suspended")]
+    fired = set()
+    for one in Simulation(3_000, seed=3).events():
+        for at_event in keys:
+            for rule in EVENT_RULES:
+                if verdicts := list(rule.judge(one, at_event, Policy())):
+                    assert rule.may_fire(one.action, at_event.status)
+                    fired.update(verdict.rule.name for verdict in verdicts)
+    assert fired == RULES.keys() - {"redundant_grant", "role_sprawl", "rule_failure"}
 
 
 def test_a_scope_that_cannot_be_read_is_named_and_left_out() -> None:
