@@ -9,6 +9,7 @@ from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import Event, Signal
 from keytrail.schemas.topics import Topic
+from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingStage
 from keytrail.stream.keys import KeyDirectory
@@ -51,7 +52,7 @@ def run() -> Iterator[Result]:
 
     def stage() -> EventStage:
         reader = EventReader(_Registry(), lambda: _FUTURE)  # type: ignore[arg-type]
-        return EventStage(0, reader, directory, Policy(), lambda: _FUTURE)
+        return EventStage(0, reader, directory, Policy(), lambda: _FUTURE, Slot())
 
     yield measure("encode an event (SDK)", EVENTS, lambda: lambda: [encode(event) for event in events])
     yield measure("read: decode and check", EVENTS, lambda: _reading(stage(), records))

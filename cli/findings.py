@@ -44,7 +44,7 @@ def follow(settings: Settings, *, from_beginning: bool) -> Iterator[Anomaly]:
     places = [Place(name, number) for number in range(state.partitions)]
     starts = cluster.beginnings(places) if from_beginning else cluster.ends(places)
     consumer = Consumer(
-        settings.kafka.client(
+        settings.kafka.reader(
             group_id=f"keytrail-anomalies-{uuid.uuid4()}",
             isolation_level="read_committed",
             enable_auto_commit=False,

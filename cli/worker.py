@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from keytrail.cli.options import connection_flags, settings_from
+from keytrail.schemas.damage import pass_over
 from keytrail.stream.policy import Policy
 from keytrail.stream.worker import BATCH_RECORDS, Worker, WorkerOptions
 
@@ -25,12 +26,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="most records in one transaction (%(default)s)",
     )
 
+    parser.add_argument(
+        "--pass-over",
+        action="append",
+        default=[],
+        metavar="TOPIC/P:OFFSET",
+        help="go on without the damaged batch that begins there; its records become dead letters",
+    )
+
 
 def run(options: argparse.Namespace) -> int:
+    chosen = pass_over(options.pass_over)
     settings = settings_from(options, needs=("kafka", "registry"))
     log_to_stderr()
     with tempfile.TemporaryDirectory(prefix="keytrail-worker-") as scratch:
-        return Worker(settings, Policy(), WorkerOptions(Path(scratch), options.instance, options.batch)).run()
+        how = WorkerOptions(Path(scratch), options.instance, options.batch, chosen)
+        return Worker(settings, Policy(), how).run()
 
 
 def log_to_stderr() -> None:

@@ -22,7 +22,7 @@ def read_committed(kafka: KafkaSettings, topic: str) -> Iterator[Message]:
     Raises `UnavailableError` where the topic is not there, or Kafka is silent for 30 seconds.
     """
     consumer = Consumer(
-        kafka.client(
+        kafka.reader(
             group_id="keytrail-replay",  # required, though nothing is ever committed under it
             enable_auto_commit=False,
             enable_partition_eof=True,

@@ -55,7 +55,7 @@ def read_keys(settings: Settings, timeout_s: float = 30.0) -> KeyLog:
 
 def _latest_values(settings: Settings, deadline: float) -> dict[str, bytes]:
     consumer = Consumer(
-        settings.kafka.client(
+        settings.kafka.reader(
             group_id="keytrail-key-log",  # required, though nothing is ever committed under it
             enable_auto_commit=False,
             enable_partition_eof=True,

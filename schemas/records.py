@@ -21,6 +21,8 @@ DeadReason = Literal[
     "bad_text",
     "invalid_event",
     "absurd_time",
+    "unreadable_batch",
+    "poison",
     "rejected_by_clickhouse",
 ]
 

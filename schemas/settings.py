@@ -38,6 +38,10 @@ class KafkaSettings:
             **{name.replace("_", "."): value for name, value in more.items()},
         }
 
+    def reader(self, **more: str | int | float | bool) -> dict[str, str | int | float | bool]:
+        """A configuration for a consumer that checks checksums, which librdkafka by default does not."""
+        return self.client(check_crcs=True, **more)
+
 
 @dataclass(frozen=True)
 class HttpSettings:

@@ -34,7 +34,7 @@ class SpanReader:
         self._bootstrap = kafka.bootstrap
         self._knows_topics = False
         self._consumer = Consumer(
-            kafka.client(
+            kafka.reader(
                 group_id="keytrail-check",
                 enable_auto_commit=False,
                 enable_partition_eof=True,

@@ -21,7 +21,7 @@ def read_to_end(kafka: KafkaSettings, topic: str, partition: int) -> Iterator[tu
     Blocks.  Raises `UnavailableError` where the broker is silent for 30 seconds.
     """
     consumer = Consumer(
-        kafka.client(
+        kafka.reader(
             group_id="keytrail-reader",
             enable_auto_commit=False,
             enable_partition_eof=True,

@@ -13,6 +13,7 @@ from keytrail.schemas.records import DeadLetter, Micros, Signal
 from keytrail.schemas.topics import EVENTS
 from keytrail.stream import access
 from keytrail.stream.access import Change, SubjectAccess
+from keytrail.stream.at_hand import Slot
 from keytrail.stream.dead_share import DeadShare
 from keytrail.stream.enrichment import Enricher
 from keytrail.stream.judging import Judge
@@ -20,7 +21,7 @@ from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.ledger import EventBook, Page
 from keytrail.stream.letters import dead_letter
 from keytrail.stream.policy import Policy
-from keytrail.stream.reading import EventReader, Readable, Unreadable
+from keytrail.stream.reading import POISON, EventReader, Readable, Unreadable
 from keytrail.stream.seen import PREFIX as SEEN_PREFIX
 from keytrail.stream.seen import SeenIds
 from keytrail.stream.signals import SignalBook
@@ -68,8 +69,10 @@ class EventStage:
         keys: KeyDirectory,
         policy: Policy,
         clock: Callable[[], Micros],
+        at_hand: Slot,
     ) -> None:
         self._partition = partition
+        self._at_hand = at_hand
         self._reader = reader
         self._keys = keys
         self._policy = policy
@@ -92,12 +95,15 @@ class EventStage:
         """Raises `UnavailableError` where a schema is needed and the registry is away; nothing is changed."""
         batch = EventBatch([record.offset for record in records], self._clock())
         self._reader.begin_batch()
+        poison = self._at_hand.poison
         for record in records:
-            read = self._reader.read(record)
+            self._at_hand.mark(record.offset)
+            read = POISON if record.offset == poison else self._reader.read(record)
             if isinstance(read, Readable):
                 batch.readable.append(read)
             else:
                 batch.dead.append(self._dead_letter(record, read))
+        self._at_hand.clear()
         return batch
 
     def process(self, batch: EventBatch) -> EventOutput:
@@ -108,6 +114,7 @@ class EventStage:
         fresh = [read for read, new in zip(batch.readable, is_new, strict=True) if new]
         now = self._clock()
         enriched = [self._process_one(read, book, now) for read in fresh]
+        self._at_hand.clear()
         signals, duplicates = book.signals(), len(is_new) - len(fresh)
         self._book.enter(
             Page(
@@ -124,6 +131,7 @@ class EventStage:
         return EventOutput(enriched, signals, batch.dead, changes, duplicates)
 
     def _process_one(self, read: Readable, book: SignalBook, now: Micros) -> tuple[bytes, bytes]:
+        self._at_hand.mark(read.offset)
         event = read.event
         key = self._keys.at(event)
         findings = self._judge.event(event, key, book)

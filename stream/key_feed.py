@@ -33,7 +33,7 @@ class KeyFeed:
         self._registry = registry
         self._directory = directory
         self._reader = avro.parse(avro.schema_text("key"))
-        self._config = kafka.client(
+        self._config = kafka.reader(
             group_id="keytrail-keys", enable_auto_commit=False, metadata_recovery_strategy="none"
         )
         self._consumer = Consumer(self._config)

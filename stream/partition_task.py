@@ -13,22 +13,24 @@ The commit of one batch runs in a thread while the next is processed.
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from keytrail.schemas.errors import UnavailableError
+from keytrail.schemas.records import Signal
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import ENRICHED, EVENTS, FINDING_STATE, SIGNALS, SUBJECT_STATE, Topic
+from keytrail.stream.at_hand import Slot
 from keytrail.stream.compacted import read_to_end
 from keytrail.stream.errors import StuckError
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingOutput, FindingStage
 from keytrail.stream.key_feed import KeyFeed
 from keytrail.stream.outbox import Outbox
-from keytrail.stream.signal_reading import SignalReader
+from keytrail.stream.signal_reading import Found, SignalReader
 from keytrail.stream.source import SourceRecord
 from keytrail.stream.transaction import GroupOffsets, Outgoing, TransactionalWriter
 
@@ -58,8 +60,11 @@ class PartitionTask(ABC):
     restores what was committed.
     """
 
-    def __init__(self, context: TaskContext, source: Topic, partition: int, changelog: Topic) -> None:
+    def __init__(
+        self, context: TaskContext, source: Topic, partition: int, changelog: Topic, at_hand: Slot
+    ) -> None:
         self.partition = partition
+        self._at_hand = at_hand
         self.source = source
         self._context = context
         self._changelog = changelog
@@ -149,6 +154,12 @@ class PartitionTask(ABC):
         self._outbox.register()
         self._writer.fence()
         self._next_offset = self._context.group.committed(self.source.name, self.partition) or 0
+        poison = self._at_hand.begin(self._next_offset)
+        if poison is not None:
+            logger.error(
+                "%s/%d: the worker died twice with offset %d at hand; that record becomes a dead letter.",
+                *(self.source.name, self.partition, poison),
+            )
         restored = 0
         for key, value in read_to_end(self._context.kafka, self._changelog.name, self.partition):
             self._restore(key, value)
@@ -165,10 +176,12 @@ class PartitionTask(ABC):
 class EventTask(PartitionTask):
     """A partition of the events topic."""
 
-    def __init__(self, context: TaskContext, partition: int, stage: EventStage, keys: KeyFeed) -> None:
+    def __init__(
+        self, context: TaskContext, partition: int, stage: EventStage, keys: KeyFeed, at_hand: Slot
+    ) -> None:
         self._stage = stage
         self._keys = keys
-        super().__init__(context, EVENTS, partition, SUBJECT_STATE)
+        super().__init__(context, EVENTS, partition, SUBJECT_STATE, at_hand)
 
     def _restore(self, key: bytes, value: bytes | None) -> None:
         self._stage.restore(key, value)
@@ -190,18 +203,25 @@ class FindingTask(PartitionTask):
     """A partition of the signals topic.  `settle` is called now and then."""
 
     def __init__(
-        self, context: TaskContext, partition: int, stage: FindingStage, reader: SignalReader
+        self, context: TaskContext, partition: int, stage: FindingStage, reader: SignalReader, at_hand: Slot
     ) -> None:
         self._stage = stage
         self._reader = reader
-        super().__init__(context, SIGNALS, partition, FINDING_STATE)
+        super().__init__(context, SIGNALS, partition, FINDING_STATE, at_hand)
 
     def _restore(self, key: bytes, value: bytes | None) -> None:
         self._stage.restore(key, value)
 
     async def _process(self, records: Sequence[SourceRecord]) -> list[Outgoing]:
-        signals, dead = await self._patiently(partial(self._reader.read, self.partition, records))
-        return [*self._outgoing(self._stage.process(signals)), self._outbox.dead_letters(dead)]
+        found, dead = await self._patiently(partial(self._reader.read, self.partition, records))
+        output = self._stage.process(self._in_hand(found))
+        self._at_hand.clear()
+        return [*self._outgoing(output), self._outbox.dead_letters(dead)]
+
+    def _in_hand(self, found: Iterable[Found]) -> Iterator[Signal]:
+        for one in found:
+            self._at_hand.mark(one.offset)
+            yield one.signal
 
     async def settle(self) -> None:
         """Tell subscribers what has waited for quiet."""

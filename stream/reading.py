@@ -13,7 +13,7 @@ from keytrail.schemas.records import DeadReason, Event, Micros
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.strict import TornError
 from keytrail.schemas.topics import ENRICHED, Topic
-from keytrail.stream.source import SourceRecord
+from keytrail.stream.source import LostRecord, SourceRecord
 from keytrail.stream.writers import NoValueError, event_decoder
 
 MAX_VALUE_BYTES = 1_000_000
@@ -56,6 +56,20 @@ class Unreadable:
     schema_id: int | None = None
 
 
+LOST = Unreadable(
+    "unreadable_batch",
+    "It lay in a batch that the broker gave back damaged, and that somebody chose to pass over.",
+    "Where its producer still has it, send the event again with the same event_id.",
+)
+
+
+POISON = Unreadable(
+    "poison",
+    "The worker died twice while it had this record at hand.",
+    "Report it with the record; replay it with a version in which that is mended.",
+)
+
+
 @dataclass(frozen=True)
 class _Writer:
     decode: Callable[[bytes, int], Event]
@@ -82,6 +96,8 @@ class EventReader:
     def read(self, record: SourceRecord) -> Readable | Unreadable:
         value = record.value
         if value is None:
+            if isinstance(record, LostRecord):
+                return LOST
             return Unreadable("null_value", "The record has no value.", "Send events with a value.")
         if len(value) > MAX_VALUE_BYTES:
             return Unreadable(

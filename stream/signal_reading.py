@@ -1,37 +1,66 @@
 """From the records of the signals topic to signals.  Only workers write there, of this version or another."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import DeadLetter, Micros, Signal
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.topics import SIGNALS
+from keytrail.stream.at_hand import Slot
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.findings import SEVERITIES
 from keytrail.stream.letters import dead_letter
-from keytrail.stream.reading import TORN
-from keytrail.stream.source import SourceRecord
+from keytrail.stream.reading import LOST, POISON, TORN, Unreadable
+from keytrail.stream.source import LostRecord, SourceRecord
+
+
+@dataclass(frozen=True)
+class Found:
+    """A signal and its offset."""
+
+    offset: int
+    signal: Signal
 
 
 class SignalReader:
     """Not thread-safe.  Raises `UnavailableError` where the registry is away."""
 
-    def __init__(self, registry: Registry, clock: Callable[[], Micros]) -> None:
+    def __init__(self, registry: Registry, clock: Callable[[], Micros], at_hand: Slot) -> None:
+        self._at_hand = at_hand
         self._registry = registry
         self._clock = clock
         self._reader = avro.parse(avro.schema_text("signal"))
         self._decoders: dict[int, Callable[[bytes, int], Signal]] = {}
 
-    def read(self, partition: int, records: Sequence[SourceRecord]) -> tuple[list[Signal], list[DeadLetter]]:
+    def read(self, partition: int, records: Sequence[SourceRecord]) -> tuple[list[Found], list[DeadLetter]]:
         """The signals in order, and a dead letter for each record that is none."""
-        signals, dead = [], []
+        found, dead = [], []
         for record in records:
-            try:
-                signals.append(self._decode(record.value or b""))
-            except (SchemaError, *TORN) as error:
-                dead.append(self._dead_letter(partition, record, error))
-        return signals, dead
+            self._at_hand.mark(record.offset)
+            read = self._read(record)
+            if isinstance(read, Signal):
+                found.append(Found(record.offset, read))
+            else:
+                dead.append(self._dead_letter(partition, record, read))
+        self._at_hand.clear()
+        return found, dead
+
+    def _read(self, record: SourceRecord) -> Signal | Unreadable:
+        if isinstance(record, LostRecord):
+            return LOST
+        if record.offset == self._at_hand.poison:
+            return POISON
+        try:
+            return self._decode(record.value or b"")
+        except (SchemaError, *TORN) as error:
+            return Unreadable(
+                "torn_datum",
+                f"Not a signal ({type(error).__name__}).",
+                "See who else writes to this topic; it is internal to the worker.",
+                wire.schema_id_of(record.value or b""),
+            )
 
     def _decode(self, value: bytes) -> Signal:
         schema_id = wire.schema_id_of(value)
@@ -45,14 +74,14 @@ class SignalReader:
             raise SchemaError("A rule or severity that this worker does not know.")
         return signal
 
-    def _dead_letter(self, partition: int, record: SourceRecord, error: Exception) -> DeadLetter:
+    def _dead_letter(self, partition: int, record: SourceRecord, why: Unreadable) -> DeadLetter:
         return dead_letter(
             SIGNALS,
             partition,
             record,
-            reason="torn_datum",
-            detail=f"Not a signal ({type(error).__name__}).",
-            remedy="See who else writes to this topic; it is internal to the worker.",
-            schema_id=wire.schema_id_of(record.value or b""),
+            reason=why.reason,
+            detail=why.detail,
+            remedy=why.remedy,
+            schema_id=why.schema_id,
             failed_at=self._clock(),
         )

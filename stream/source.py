@@ -31,3 +31,10 @@ class Record:
     key: bytes | None = None
     timestamp: int = 0
     headers: Headers = ()
+
+
+@dataclass(frozen=True)
+class LostRecord(Record):
+    """Stands for a record in a damaged batch that somebody chose to pass over: its content is not known."""
+
+    value: None = None

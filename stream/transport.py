@@ -1,78 +1,149 @@
-"""Faust's Kafka transport, changed in two ways: it delivers batches, and it never commits offsets.
+"""Faust's transport: a consumer that delivers batches and never commits offsets.
 
 Faust hands its agents one message a record, which costs more than everything else the worker
 does (docs/decisions/002-faust-on-batches.md).  Here one message holds all records that a fetch
-brought from one partition.  Offsets are committed by the transaction that carries a batch's
-output, so Faust's own commits and the bookkeeping for them are left out.
+brought from one partition.  Membership and fetching are librdkafka's (`group_member`).  Offsets are
+committed by the transaction that carries a batch's output, so Faust's own commits and the bookkeeping
+for them are left out, and so is its producer.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from concurrent.futures import wait as wait_for_futures
 from typing import Any, cast
 
-import aiokafka
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from faust.transport.consumer import ensure_TP
-from faust.transport.drivers import aiokafka as driver
+import faust
+from faust.app.base import BootStrategy
+from faust.transport import base
+from faust.transport.consumer import Consumer
 from faust.types import TP
 from faust.types import ConsumerMessage as FaustMessage
 
+from keytrail.schemas.settings import KafkaSettings
+from keytrail.stream.group_member import Fetched, GroupMember, MemberOptions, Place
+from keytrail.stream.source import SourceRecord
 
-class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Reads committed records only, and answers a fetch as soon as there is anything."""
-
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        conf = self.app.conf
-        return aiokafka.AIOKafkaConsumer(
-            client_id=conf.broker_client_id,
-            group_id=conf.id,
-            group_instance_id=conf.consumer_group_instance_id,
-            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
-            partition_assignment_strategy=[RoundRobinPartitionAssignor],
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_poll_records=conf.broker_max_poll_records,
-            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
-            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
-            request_timeout_ms=int(conf.broker_request_timeout * 1000),
-            session_timeout_ms=int(conf.broker_session_timeout * 1000),
-            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
-            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
-            check_crcs=conf.broker_check_crcs,
-            **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
-        )
+_CREATE_TIME = 0
+_WAIT_S = 0.1
 
 
-class BatchConsumer(driver.Consumer):
-    """Yields one message per fetched partition; its value is the records, its offset the last one's."""
+class _NoProducer(BootStrategy):
+    enable_kafka_producer = False
 
-    def _new_consumer_thread(self) -> BatchConsumerThread:
-        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+class BatchApp(faust.App):
+    """A Faust app without Faust's producer."""
+
+    BootStrategy = _NoProducer
+
+
+def _unused(_self: Any, *_args: Any, **_more: Any) -> Any:
+    raise NotImplementedError("the worker's consumer only delivers batches")
+
+
+_not_here: Any = _unused
+
+
+class _NoOffsets(dict[TP, int | None]):
+    """What Faust has read of a partition: not kept.  By it Faust would leave out what a new assignment brings
+    again, and the partition's task knows better what it has had."""
+
+    def __getitem__(self, _tp: TP) -> None:
+        return None
+
+    def __setitem__(self, _tp: TP, _offset: int | None) -> None:
+        pass
+
+
+class BatchConsumer(Consumer):
+    """Yields one message per fetched partition; its value is the records, its offset the last one's.
+
+    What was fetched under an earlier assignment is dropped: the client begins each assignment with what is
+    committed, and what comes twice is left out by the partition's task.
+    """
+
+    transport: "BatchTransport"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._bridge = _Bridge(self, self.transport.loop)
+        self._member = GroupMember(self.transport.kafka, self.transport.options, self._bridge)
+        self._arrived: deque[Fetched] = deque()
+        self._arrival = asyncio.Event()
+        self._places: set[TP] = set()
+        self._read_offset = _NoOffsets()
+        self._has_begun = False
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, FaustMessage]]:
-        generation = self.app.consumer_generation_id
-        records, active = await self._wait_next_records(timeout)
-        if records is None or self.should_stop:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow.wait())
+        fetched = await self._take(timeout)
+        if fetched is None:
             return
-        for tp, batch in records.items():
-            if not self.flow_active or self.app.consumer_generation_id != generation:
-                # A rebalance came between.  The client's position is past what is dropped here, so it
-                # goes back to what is committed; what comes twice is left out by the partition's task.
-                await self._back_to_committed()
+        for place, records in fetched.records.items():
+            if self.should_stop or fetched.generation != self.app.consumer_generation_id:
                 return
-            if active is None or tp in active or tp in self._buffered_partitions:
-                yield tp, _message(tp, batch, generation)
+            tp = TP(*place)
+            yield tp, _message(tp, records, fetched.generation)
 
-    async def _back_to_committed(self) -> None:
-        """Each partition's position is what the group has committed, or the beginning where it has nothing.
+    async def _take(self, timeout: float) -> Fetched | None:
+        if not self._arrived:
+            self._arrival.clear()
+            self._member.ask()
+            try:
+                await asyncio.wait_for(self._arrival.wait(), timeout)
+            except TimeoutError:
+                return None
+        return self._arrived.popleft()
 
-        Faust's own `perform_seek` leaves a partition without a commit where it is.
-        """
-        committed = await self.seek_to_committed()
-        if untouched := [tp for tp, offset in committed.items() if not offset]:
-            await self._thread.seek_to_beginning(*untouched)
-        for tp, offset in committed.items():
-            self._read_offset[ensure_TP(tp)] = offset or None
+    def arrived(self, fetched: Fetched) -> None:
+        """Called in Faust's loop.  Kept until it is taken: whoever waits may be cancelled meanwhile."""
+        self._arrived.append(fetched)
+        self._arrival.set()
+
+    async def assigned(self, generation: int, places: set[Place]) -> None:
+        self._places = {TP(*place) for place in places}
+        self.app.consumer_generation_id = generation
+        if not self.app.rebalancing:
+            self.app.on_rebalance_start()
+        await self.on_partitions_assigned(set(self._places), generation)
+
+    async def revoked(self, places: set[Place]) -> None:
+        self.app.on_rebalance_start()
+        await self.on_partitions_revoked({TP(*place) for place in places})
+        self._places = set()
+
+    def lost_member(self, error: Exception) -> None:
+        self.transport.on_failure(error)
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Faust calls this once its agents are up; the topics are the member's own."""
+        if not set(topics) <= set(self.transport.options.topics):
+            raise ValueError(f"an agent listens to a topic that is none of {self.transport.options.topics}")
+        if not self._has_begun:
+            self._has_begun = True
+            self._member.start()
+
+    async def on_stop(self) -> None:
+        await super().on_stop()
+        if self._has_begun:
+            await asyncio.to_thread(self._member.close)
+
+    @property
+    def is_closing(self) -> bool:
+        """The member's thread waits for nobody any more."""
+        return self._member.is_closing
+
+    def close(self) -> None:
+        """Faust calls this where a rebalance meets a worker that stops; `on_stop` closes the member."""
+
+    def assignment(self) -> set[TP]:
+        return set(self._places)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """The client stands there already; Faust is told of no offset, so it leaves nothing out."""
+        return {}
 
     def ack(self, message: Any) -> bool:
         message.acked = True
@@ -85,27 +156,66 @@ class BatchConsumer(driver.Consumer):
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002
         return False
 
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust would warn that nothing is committed."""
+    def _new_topicpartition(self, topic: str, partition: int) -> TP:
+        return TP(topic, partition)
+
+    # Faust's tables, its commits and its declaring of topics would ask for these.
+    _commit = _getmany = _seek = _to_message = create_topic = earliest_offsets = highwater = _not_here
+    highwaters = key_partition = position = seek_wait = topic_partitions = _not_here
 
 
-class BatchTransport(driver.Transport):
-    """Named in the Faust app's settings in place of the stock transport."""
+class BatchTransport(base.Transport):
+    """Given to the Faust app in place of a stock transport.  `on_failure` hears why membership ended."""
 
     Consumer = BatchConsumer
+    driver_version = "keytrail"
+
+    def __init__(self, app: Any, kafka: KafkaSettings, options: MemberOptions, on_failure: Any) -> None:
+        super().__init__([], app)
+        self.kafka = kafka
+        self.options = options
+        self.on_failure = on_failure
 
 
-def _message(tp: TP, batch: list[Any], generation: int) -> FaustMessage:
-    last = batch[-1]
+class _Bridge:
+    """From the member's thread into Faust's event loop."""
+
+    def __init__(self, consumer: BatchConsumer, loop: asyncio.AbstractEventLoop) -> None:
+        self._consumer = consumer
+        self._loop = loop
+
+    def assigned(self, generation: int, places: set[Place]) -> None:
+        self._wait(self._consumer.assigned(generation, places))
+
+    def revoked(self, places: set[Place]) -> None:
+        self._wait(self._consumer.revoked(places))
+
+    def fetched(self, fetched: Fetched) -> None:
+        self._loop.call_soon_threadsafe(self._consumer.arrived, fetched)
+
+    def failed(self, error: Exception) -> None:
+        self._loop.call_soon_threadsafe(self._consumer.lost_member, error)
+
+    def _wait(self, work: Coroutine[Any, Any, None]) -> None:
+        """Until it is done, or the worker stops: then nobody may be left to do it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        while not self._consumer.is_closing:
+            if wait_for_futures([future], _WAIT_S).done:
+                future.result()
+                return
+
+
+def _message(tp: TP, records: list[SourceRecord], generation: int) -> FaustMessage:
+    last = records[-1]
     return FaustMessage(
         tp.topic,
         tp.partition,
         last.offset,
         last.timestamp / 1000,
-        last.timestamp_type,
+        _CREATE_TIME,
         [],
         None,
-        cast(bytes, batch),  # Faust passes values through unseen where no codec is set
+        cast(bytes, records),  # Faust passes values through unseen where no codec is set
         None,
         tp=tp,
         generation_id=generation,

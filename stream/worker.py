@@ -3,11 +3,9 @@
 import asyncio
 import logging
 import os
-import ssl
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,13 +13,15 @@ import faust
 import mode
 from faust.types import TP
 
-from keytrail.schemas.errors import UsageError
+from keytrail.schemas.damage import PassOver
 from keytrail.schemas.records import Micros
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
 from keytrail.schemas.topics import EVENTS, SIGNALS, WORKER_GROUP
+from keytrail.stream.at_hand import AtHand
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingStage
+from keytrail.stream.group_member import MemberOptions
 from keytrail.stream.key_feed import KeyFeed
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.partition_task import EventTask, FindingTask, PartitionTask, TaskContext
@@ -29,7 +29,7 @@ from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
 from keytrail.stream.signal_reading import SignalReader
 from keytrail.stream.transaction import GroupOffsets
-from keytrail.stream.transport import BatchTransport
+from keytrail.stream.transport import BatchApp, BatchTransport
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +48,15 @@ def wall_clock() -> Micros:
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """`instance` names a static member of the group, which keeps its partitions over a quick restart."""
+    """`instance` names a static member of the group, which keeps its partitions over a quick restart.
+
+    `pass_over` names damaged batches to go on without; each of their records becomes a dead letter.
+    """
 
     data_dir: Path
     instance: str | None = None
     batch_records: int = BATCH_RECORDS
+    pass_over: PassOver = field(default_factory=dict)
 
 
 class Worker:
@@ -62,6 +66,7 @@ class Worker:
         self._settings = settings
         self._policy = policy
         self._registry = Registry(settings.registry)
+        self._at_hand = AtHand(settings.data_dir)
         self._directory = KeyDirectory()
         self._keys = KeyFeed(settings.kafka, self._registry, self._directory)
         self._group = GroupOffsets(settings.kafka, WORKER_GROUP)
@@ -84,24 +89,27 @@ class Worker:
             return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
 
     def _build_app(self, options: WorkerOptions) -> faust.App:
-        app = faust.App(
+        app = BatchApp(
             WORKER_GROUP,
-            broker=f"kafka://{self._settings.kafka.bootstrap}",
-            broker_credentials=credentials(self._settings.kafka.properties),
             datadir=str(options.data_dir),
             store="memory://",
             web_enabled=False,
             topic_disable_leader=True,
             topic_allow_declare=False,
             broker_session_timeout=SESSION_S,
-            broker_heartbeat_interval=HEARTBEAT_S,
-            broker_max_poll_records=options.batch_records,
-            consumer_group_instance_id=options.instance,
-            consumer_max_fetch_size=4 * 1024 * 1024,
-            stream_buffer_maxsize=4,
+            stream_buffer_maxsize=1,
             stream_wait_empty=False,
         )
-        app.transport = BatchTransport(app.conf.broker_consumer, app)
+        member = MemberOptions(
+            WORKER_GROUP,
+            [EVENTS.name, SIGNALS.name],
+            SESSION_S,
+            HEARTBEAT_S,
+            options.batch_records,
+            options.instance,
+            options.pass_over,
+        )
+        app.transport = BatchTransport(app, self._settings.kafka, member, self._fail)
         for topic in (EVENTS, SIGNALS):
             channel = app.topic(topic.name, value_serializer="raw", key_serializer="raw", internal=False)
             app.agent(channel, name=topic.name, supervisor_strategy=mode.CrashingSupervisor)(self._agent)
@@ -164,10 +172,13 @@ class Worker:
         context = TaskContext(self._settings.kafka, self._group, self._registry, self._fail)
         if tp.topic == EVENTS.name:
             reader = EventReader(self._registry, wall_clock)
-            stage = EventStage(tp.partition, reader, self._directory, self._policy, wall_clock)
-            return EventTask(context, tp.partition, stage, self._keys)
+            at_hand = self._at_hand.slot(is_event=True, partition=tp.partition)
+            stage = EventStage(tp.partition, reader, self._directory, self._policy, wall_clock, at_hand)
+            return EventTask(context, tp.partition, stage, self._keys, at_hand)
+        at_hand = self._at_hand.slot(is_event=False, partition=tp.partition)
         findings = FindingStage(self._policy, wall_clock)
-        return FindingTask(context, tp.partition, findings, SignalReader(self._registry, wall_clock))
+        signals = SignalReader(self._registry, wall_clock, at_hand)
+        return FindingTask(context, tp.partition, findings, signals, at_hand)
 
     def _fail(self, error: BaseException) -> None:
         """Stop the worker, in an orderly way where that works out."""
@@ -186,37 +197,3 @@ def _give_up(seconds: float) -> None:
         seconds,
     )
     os._exit(1)
-
-
-def credentials(properties: Mapping[str, str]) -> Any:
-    """Faust's credentials from librdkafka's properties; None for a plain connection.
-
-    Raises `UsageError` for a mechanism that Faust's client cannot do.
-    """
-    protocol = properties.get("security.protocol", "plaintext").upper()
-    if protocol == "PLAINTEXT":
-        return None
-    context = _ssl_context(properties) if protocol in ("SSL", "SASL_SSL") else None
-    if protocol == "SSL":
-        return faust.SSLCredentials(context)
-    mechanism = properties.get("sasl.mechanism") or properties.get("sasl.mechanisms") or "PLAIN"
-    if mechanism not in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"):
-        raise UsageError(
-            f"The worker cannot authenticate with sasl.mechanism={mechanism}.",
-            "Use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
-        )
-    return faust.SASLCredentials(
-        username=properties.get("sasl.username"),
-        password=properties.get("sasl.password"),
-        ssl_context=context,
-        mechanism=mechanism,
-    )
-
-
-def _ssl_context(properties: Mapping[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=properties.get("ssl.ca.location"))
-    if certificate := properties.get("ssl.certificate.location"):
-        context.load_cert_chain(
-            certificate, properties.get("ssl.key.location"), properties.get("ssl.key.password")
-        )
-    return context

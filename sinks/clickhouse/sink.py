@@ -239,7 +239,7 @@ class Sink:
 def consumer_config(kafka: KafkaSettings, config: SinkConfig) -> dict[str, str | int | float | bool]:
     """What the sink asks of librdkafka."""
     instance = {"group_instance_id": config.group_instance} if config.group_instance else {}
-    return kafka.client(
+    return kafka.reader(
         group_id=config.group,
         **instance,
         isolation_level="read_committed",

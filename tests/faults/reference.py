@@ -14,6 +14,7 @@ from itertools import islice
 
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.records import Anomaly, Event
+from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventBatch, EventStage
 from keytrail.stream.finding_stage import FindingStage
 from keytrail.stream.keys import KeyDirectory
@@ -34,7 +35,7 @@ class Reference:
         self._now = 0
         policy = Policy()
         reader: EventReader = None  # type: ignore[assignment]  # events come read
-        self._events = EventStage(0, reader, directory, policy, lambda: self._now)
+        self._events = EventStage(0, reader, directory, policy, lambda: self._now, Slot())
         self._findings = FindingStage(policy, lambda: self._now)
         self._current: dict[str, Anomaly] = {}
         self._offset = 0

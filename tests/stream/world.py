@@ -8,6 +8,7 @@ from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import Anomaly, Event, Key, Micros, Signal
 from keytrail.schemas.topics import Topic
+from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventOutput, EventStage
 from keytrail.stream.finding_stage import FindingStage
 from keytrail.stream.keys import KeyDirectory
@@ -88,7 +89,7 @@ class World:
         for known in keys:
             directory.apply(known)
         reader = EventReader(FixedRegistry(), clock)  # type: ignore[arg-type]
-        self.events = EventStage(0, reader, directory, self.policy, clock)
+        self.events = EventStage(0, reader, directory, self.policy, clock, Slot())
         self.findings = FindingStage(self.policy, clock)
         self.anomalies: list[Anomaly] = []
         self.changelog: list[tuple[bytes, bytes | None]] = []
