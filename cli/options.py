@@ -27,5 +27,16 @@ def settings_from(options: argparse.Namespace, needs: Collection[str] = ALL_ENGI
     )
 
 
+def pass_over_flag(parser: argparse.ArgumentParser, so_that: str) -> None:
+    """Which damaged batches to go on without; `so_that` says what becomes of their records."""
+    parser.add_argument(
+        "--pass-over",
+        action="append",
+        default=[],
+        metavar="TOPIC/P:OFFSET",
+        help=f"go on without the damaged batch that begins there; {so_that}",
+    )
+
+
 def json_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="JSON lines, one object a row")

@@ -5,7 +5,8 @@ import logging
 import signal
 from types import FrameType
 
-from keytrail.cli.options import connection_flags, settings_from
+from keytrail.cli.options import connection_flags, pass_over_flag, settings_from
+from keytrail.schemas.damage import pass_over
 from keytrail.sinks.clickhouse.errors import StoppedError
 from keytrail.sinks.clickhouse.patience import Patience
 from keytrail.sinks.clickhouse.run import make_sink
@@ -20,9 +21,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a name of this sink's own that a restart keeps: a short absence then moves no partition",
     )
+    pass_over_flag(parser, "its records are missing from the table")
 
 
 def run(options: argparse.Namespace) -> int:
+    chosen = pass_over(options.pass_over)
     settings = settings_from(options)
     # Our own log lines from INFO on, the libraries' from WARNING on.
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -38,8 +41,9 @@ def run(options: argparse.Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    how = SinkConfig(group_instance=options.instance, pass_over=chosen)
     try:
-        running.append(make_sink(settings, SinkConfig(group_instance=options.instance), patience))
+        running.append(make_sink(settings, how, patience))
         running[0].run()
     except StoppedError:
         return 0

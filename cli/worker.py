@@ -5,7 +5,7 @@ import logging
 import tempfile
 from pathlib import Path
 
-from keytrail.cli.options import connection_flags, settings_from
+from keytrail.cli.options import connection_flags, pass_over_flag, settings_from
 from keytrail.schemas.damage import pass_over
 from keytrail.stream.policy import Policy
 from keytrail.stream.worker import BATCH_RECORDS, Worker, WorkerOptions
@@ -26,13 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="most records in one transaction (%(default)s)",
     )
 
-    parser.add_argument(
-        "--pass-over",
-        action="append",
-        default=[],
-        metavar="TOPIC/P:OFFSET",
-        help="go on without the damaged batch that begins there; its records become dead letters",
-    )
+    pass_over_flag(parser, "its records become dead letters")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ first such error (docs/decisions/015-unreadable-batches.md).
 """
 
 from collections.abc import Iterable, Mapping
+from logging import Logger
 from time import monotonic
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -26,17 +27,6 @@ def is_damage(error: KafkaError) -> bool:
     return error.code() in _DAMAGED
 
 
-def damage_words(message: Message, end: int) -> str:
-    """What to tell a person of a batch that `message` reports and that ends before offset `end`."""
-    place, first = f"{message.topic()}/{message.partition()}", message.offset()
-    error = message.error()
-    return (
-        f"{place} stands still: offsets {first} to {end - 1} cannot be read "
-        f"({error.str() if error else 'damaged'}). Restore the log segment from another replica or a backup; "
-        f"where that cannot be, start again with --pass-over {place}:{first} to go on without them."
-    )
-
-
 def pass_over(values: Iterable[str]) -> PassOver:
     """From `topic/partition:offset`, as a message names it.  Raises `UsageError`."""
     chosen: dict[tuple[str, int], set[int]] = {}
@@ -50,6 +40,64 @@ def pass_over(values: Iterable[str]) -> PassOver:
             )
         chosen.setdefault((topic, int(partition)), set()).add(int(offset))
     return {place: frozenset(offsets) for place, offsets in chosen.items()}
+
+
+class DamagedPlaces:
+    """The partitions of a consumer that stand still at a damaged batch.  Used by the thread that polls.
+
+    They are paused; the log says so, and says it again every `remind_s` seconds.
+    """
+
+    def __init__(
+        self, kafka: KafkaSettings, consumer: Consumer, chosen: PassOver, log: Logger, remind_s: float = 30.0
+    ) -> None:
+        self._kafka = kafka
+        self._consumer = consumer
+        self._chosen = chosen
+        self._log = log
+        self._remind_s = remind_s
+        self._remind_at = 0.0
+        self._words: dict[tuple[str, int], str] = {}
+
+    def __contains__(self, place: object) -> bool:
+        return place in self._words
+
+    def meet(self, message: Message) -> range:
+        """Stop the partition at the damage that `message` reports.
+
+        Where somebody chose to pass over it, the consumer goes on behind it instead, and the offsets that
+        are left out are given back.  What else the last fetch brought of the partition is void either way.
+        Raises `UnavailableError` where the broker is silent.
+        """
+        topic, partition, first = message.topic() or "", message.partition() or 0, message.offset() or 0
+        end = damage_end(self._kafka, topic, partition, first)
+        if first in self._chosen.get((topic, partition), ()):
+            self._consumer.seek(TopicPartition(topic, partition, end))
+            self._log.warning(
+                "%s/%d: offsets %d to %d are passed over, as chosen.", topic, partition, first, end - 1
+            )
+            return range(first, end)
+        self._consumer.pause([TopicPartition(topic, partition)])
+        error = message.error()
+        self._words[topic, partition] = (
+            f"{topic}/{partition} stands still: offsets {first} to {end - 1} cannot be read "
+            f"({error.str() if error else 'damaged'}). Restore the log segment from another replica or a "
+            f"backup; where that cannot be, start again with --pass-over {topic}/{partition}:{first}."
+        )
+        self._remind_at = 0.0
+        return range(0)
+
+    def remind(self) -> None:
+        """To be called often."""
+        if self._words and monotonic() >= self._remind_at:
+            self._remind_at = monotonic() + self._remind_s
+            for words in self._words.values():
+                self._log.error("%s", words)
+
+    def forget(self, places: Iterable[tuple[str, int]]) -> None:
+        """These are another consumer's now, or begin anew."""
+        for place in places:
+            self._words.pop(place, None)
 
 
 def damage_end(kafka: KafkaSettings, topic: str, partition: int, first: int) -> int:

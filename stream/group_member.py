@@ -7,15 +7,14 @@ light, much when it is heavy.  A rebalance holds the thread until the listener i
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from time import monotonic
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from keytrail.schemas.damage import PassOver, damage_end, damage_words, is_damage
+from keytrail.schemas.damage import DamagedPlaces, PassOver, is_damage
 from keytrail.schemas.errors import UnavailableError
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.stream.source import Headers, LostRecord, SourceRecord
@@ -26,7 +25,6 @@ Place = tuple[str, int]
 HEADERS_LOST = "keytrail-headers-not-utf-8"
 _POLL_S = 0.1
 _IDLE_S = 1.0
-_REMIND_S = 30.0
 _CLOSE_S = 3.0
 
 
@@ -40,7 +38,7 @@ class MemberOptions:
     heartbeat_s: float
     batch_records: int
     instance: str | None = None
-    pass_over: PassOver | None = None
+    pass_over: PassOver = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,6 @@ class GroupMember:
     """
 
     def __init__(self, kafka: KafkaSettings, options: MemberOptions, listener: Listener) -> None:
-        self._kafka = kafka
         self._options = options
         self._listener = listener
         self._generation = 0
@@ -107,8 +104,6 @@ class GroupMember:
         self._assigned: set[Place] = set()
         self._paused = False
         self._early: list[Message] = []
-        self._damaged: dict[Place, str] = {}
-        self._remind_at = 0.0
         instance = {"group_instance_id": options.instance} if options.instance else {}
         self._consumer = Consumer(
             kafka.reader(
@@ -131,6 +126,7 @@ class GroupMember:
                 allow_auto_create_topics=False,
             )
         )
+        self._damaged = DamagedPlaces(kafka, self._consumer, options.pass_over, logger)
         self._thread = threading.Thread(target=self._run, name="group-member", daemon=True)
 
     def start(self) -> None:
@@ -172,20 +168,20 @@ class GroupMember:
 
     def _answer(self) -> None:
         if self._paused:
-            self._consumer.resume(self._healthy())
+            self._consumer.resume(self._partitions(but=self._damaged))
             self._paused = False
         # `consume` waits for a full batch; so wait for one message, then take what else is there.
         messages, self._early = self._early, []
         if not messages:
             first = self._consumer.poll(_POLL_S)
-            self._remind()
+            self._damaged.remind()
             if first is None:
                 return
             generation = self._generation
             messages = [first, *self._consumer.consume(self._options.batch_records - 1, 0)]
             if generation != self._generation:
                 # Which of these came under which assignment is not known: begin with what is committed.
-                self._consumer.assign([TopicPartition(*place) for place in self._assigned])
+                self._consumer.assign(self._partitions())
                 return
         if records := self._sorted(messages):
             self._asked.clear()
@@ -197,21 +193,23 @@ class GroupMember:
         To pause a partition throws away what was fetched of it ahead, so it is left to long waits.
         """
         if not self._paused:
-            self._consumer.pause([TopicPartition(*place) for place in self._assigned])
+            self._consumer.pause(self._partitions())
             self._paused = True
         if (message := self._consumer.poll(0)) is not None:
             self._early.append(message)
 
     def _sorted(self, messages: Sequence[Message]) -> dict[Place, list[SourceRecord]]:
         records: defaultdict[Place, list[SourceRecord]] = defaultdict(list)
+        void: set[Place] = set()
         for message in messages:
             place: Place = (message.topic(), message.partition())  # type: ignore[assignment]
-            if place in self._damaged:
+            if place in self._damaged or place in void:
                 continue
             if (error := message.error()) is None:
                 records[place].append(FetchedRecord(message))
             elif is_damage(error):
-                records[place].extend(self._meet_damage(place, message))
+                records[place].extend(map(_lost, self._damaged.meet(message)))
+                void.add(place)
             else:
                 self._on_error(error, place)
         return {place: found for place, found in records.items() if found}
@@ -223,27 +221,8 @@ class GroupMember:
             )
         logger.warning("Kafka, %s: %s", place[0] or "the group", error.str())
 
-    def _meet_damage(self, place: Place, message: Message) -> list[LostRecord]:
-        """Stop the partition; where it was chosen, go on behind the damaged batch."""
-        first: int = message.offset()  # type: ignore[assignment]
-        end = damage_end(self._kafka, *place, first)
-        if first in (self._options.pass_over or {}).get(place, ()):
-            self._consumer.seek(TopicPartition(*place, end))
-            logger.warning("%s/%d: offsets %d to %d are passed over, as chosen.", *place, first, end - 1)
-            return [LostRecord(offset) for offset in range(first, end)]
-        self._damaged[place] = damage_words(message, end)
-        self._consumer.pause([TopicPartition(*place)])
-        self._remind_at = 0.0
-        return []
-
-    def _remind(self) -> None:
-        if self._damaged and monotonic() >= self._remind_at:
-            self._remind_at = monotonic() + _REMIND_S
-            for words in self._damaged.values():
-                logger.error("%s", words)
-
-    def _healthy(self) -> list[TopicPartition]:
-        return [TopicPartition(*place) for place in self._assigned - self._damaged.keys()]
+    def _partitions(self, but: Container[Place] = ()) -> list[TopicPartition]:
+        return [TopicPartition(*place) for place in self._assigned if place not in but]
 
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._forget()
@@ -260,9 +239,13 @@ class GroupMember:
     def _forget(self) -> None:
         """The client begins each assignment with what is committed."""
         self._early.clear()
-        self._damaged.clear()
+        self._damaged.forget(self._assigned)
         self._assigned = set()
         self._paused = False
+
+
+def _lost(offset: int) -> LostRecord:
+    return LostRecord(offset)
 
 
 def _places(partitions: Sequence[TopicPartition]) -> set[Place]:

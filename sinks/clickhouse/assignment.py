@@ -7,6 +7,7 @@ from functools import partial
 
 from confluent_kafka import Consumer, TopicPartition
 
+from keytrail.schemas.damage import DamagedPlaces
 from keytrail.sinks.clickhouse.background import in_background
 from keytrail.sinks.clickhouse.lanes import Lane
 from keytrail.sinks.clickhouse.opening import Opened, Opening
@@ -24,11 +25,16 @@ class Assignment:
     """
 
     def __init__(
-        self, consumer: Consumer, opening: Opening, give_up: Callable[[Collection[Place]], None]
+        self,
+        consumer: Consumer,
+        opening: Opening,
+        damaged: DamagedPlaces,
+        give_up: Callable[[Collection[Place]], None],
     ) -> None:
         """`give_up` is called with partitions before they are taken away, while their lanes still exist."""
         self._consumer = consumer
         self._opening = opening
+        self._damaged = damaged
         self._give_up = give_up
         self._tickets: dict[Place, object] = {}
         self._pending: list[tuple[object, Future[list[Opened]]]] = []
@@ -91,4 +97,5 @@ class Assignment:
     def _drop(self, places: Sequence[Place]) -> None:
         for place in places:
             del self.lanes[place]
+        self._damaged.forget(places)
         self._consumer.incremental_unassign([TopicPartition(*place) for place in places])

@@ -14,6 +14,7 @@ from time import monotonic
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from keytrail.schemas.damage import DamagedPlaces, PassOver, is_damage
 from keytrail.schemas.errors import UnavailableError
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import SINK_GROUP
@@ -42,7 +43,7 @@ class SinkConfig:
 
     `group_instance` is a name that a restarted sink keeps, so that a short absence moves no partition;
     empty: none.  A sink that died is missed after `session_timeout_s`.  `memory_bytes` bounds the records
-    that are held at once.
+    that are held at once.  `pass_over` names damaged batches to go on without.
     """
 
     group: str = SINK_GROUP
@@ -53,6 +54,7 @@ class SinkConfig:
     commit_every_s: float = 1.0
     check_topics_every_s: float = 2.0
     stop_within_s: float = 4.0
+    pass_over: PassOver = field(default_factory=dict)
 
 
 class Sink:
@@ -74,7 +76,8 @@ class Sink:
         self._patience = patience
         self._clock = clock
         self._consumer = Consumer(consumer_config(kafka, config))
-        self._assignment = Assignment(self._consumer, opening, self._finish)
+        self._damaged = DamagedPlaces(kafka, self._consumer, config.pass_over, _log)
+        self._assignment = Assignment(self._consumer, opening, self._damaged, self._finish)
         self._shipments: dict[Place, tuple[Lane, Future[Delivered]]] = {}
         self._committed: dict[Place, Committed] = {}
         self._commit_at = self._check_at = clock()
@@ -100,6 +103,7 @@ class Sink:
                 self._collect()
                 self._commit()
                 self._check_topics()
+                self._damaged.remind()
         finally:
             # Tries that wait for something to come back end now; what is under way has a little time.
             self._patience.stop()
@@ -119,7 +123,8 @@ class Sink:
         if held < self._config.memory_bytes:
             self._full_since = None
             if self._paused and held < self._config.memory_bytes // 2:
-                self._consumer.resume([TopicPartition(*place) for place in self._paused])
+                whole = [place for place in self._paused if place not in self._damaged]
+                self._consumer.resume([TopicPartition(*place) for place in whole])
                 self._paused.clear()
         else:
             self._full_since = self._full_since or now
@@ -136,12 +141,19 @@ class Sink:
     def _take(self, messages: Iterable[Message]) -> None:
         now = self._clock()
         lanes = self._assignment.lanes
+        void: set[Place] = set()
         for message in messages:
-            lane = lanes.get(Place(message.topic() or "", -1 if (p := message.partition()) is None else p))
-            if error := message.error():
+            place = Place(message.topic() or "", -1 if (p := message.partition()) is None else p)
+            lane = None if place in self._damaged or place in void else lanes.get(place)
+            error = message.error()
+            if error is None:
+                if lane:
+                    lane.add(message, now)
+            elif not is_damage(error):
                 self._on_error(error, message, lane)
             elif lane:
-                lane.add(message, now)
+                lane.position.reached(self._damaged.meet(message).stop)
+                void.add(place)
 
     def _on_error(self, error: KafkaError, message: Message, lane: Lane | None) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
