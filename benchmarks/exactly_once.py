@@ -4,9 +4,7 @@ Each run has a stack of its own, in which the events lie before the worker start
 has committed the last of them.  Runs of both kinds take turns, so that a busy machine is shared fairly.
 """
 
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,9 +16,8 @@ from typing import Any, cast
 import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from keytrail.cli.prepare import prepare
-from keytrail.deploy.embedded.commands import down, up
-from keytrail.deploy.embedded.ports import Ports
+from benchmarks.stack import running_stack, start, stop
+from keytrail.cli.worker import log_to_stderr
 from keytrail.producers.publisher import EventPublisher, KeyPublisher
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.errors import KeytrailError
@@ -98,18 +95,9 @@ def main() -> None:
 
 def measure(mode: str) -> Cost:
     """Starts a stack, fills it, and has one worker of this kind read it to its end."""
-    with tempfile.TemporaryDirectory(prefix="keytrail-bench-") as scratch:
-        data_dir = Path(scratch)
-        command = (sys.executable, "-m", "keytrail.cli.main", "up", "--workers", "0", "--sinks", "0")
-        if up(data_dir, Ports(0, 0, 0), True, (), lambda _: None, command) != 0:
-            raise KeytrailError("The stack did not start.", "The lines above say why.")
-        try:
-            settings = load_settings(data_dir=data_dir)
-            prepare(settings)
-            _fill(settings)
-            return _drained(mode, settings)
-        finally:
-            down(data_dir)
+    with running_stack() as settings:
+        _fill(settings)
+        return _drained(mode, settings)
 
 
 def _fill(settings: Settings) -> None:
@@ -130,11 +118,7 @@ def _drained(mode: str, settings: Settings) -> Cost:
         """Offsets committed.  No transaction wrote to this topic, so they are events."""
         return sum(max(0, found.offset) for found in consumer.committed(places, _FLUSH_S))
 
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.exactly_once", mode, str(settings.data_dir)],
-        stderr=(settings.data_dir / "worker.log").open("wb"),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    worker = start(settings, mode, module="benchmarks.exactly_once")
     try:
         process = psutil.Process(worker.pid)
         deadline = time.monotonic() + _TIMEOUT_S
@@ -150,14 +134,14 @@ def _drained(mode: str, settings: Settings) -> Cost:
         first, began, cpu_before = wait_for(1)
         last, ended, cpu_after = wait_for(COUNT)
     finally:
-        worker.kill()
-        worker.wait()
+        stop(worker)
         consumer.close()
     return Cost((last - first) / (ended - began), (cpu_after - cpu_before) / (last - first) * 1e5)
 
 
 def run_worker(mode: str, data_dir: Path) -> int:
     """The worker process: the product's own, but for the writer."""
+    log_to_stderr()
     if mode == AT_LEAST_ONCE:
         vars(partition_task)["TransactionalWriter"] = PlainWriter
     with tempfile.TemporaryDirectory(prefix="keytrail-worker-") as scratch:
@@ -165,6 +149,6 @@ def run_worker(mode: str, data_dir: Path) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        sys.exit(run_worker(sys.argv[1], Path(sys.argv[2])))
+    if len(sys.argv) == 4:  # mode --data-dir folder
+        sys.exit(run_worker(sys.argv[1], Path(sys.argv[3])))
     main()

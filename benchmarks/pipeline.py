@@ -1,16 +1,13 @@
 """The whole embedded stack: how long simulated events take from the topic into the table."""
 
-import tempfile
 import time
-from pathlib import Path
 
 from benchmarks.measure import Result
-from keytrail.deploy.embedded.commands import down, up
-from keytrail.deploy.embedded.ports import Ports
+from benchmarks.stack import running_stack
 from keytrail.producers.publisher import EventPublisher, KeyPublisher
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.errors import KeytrailError
-from keytrail.schemas.settings import Settings, load_settings
+from keytrail.schemas.settings import Settings
 from keytrail.sinks.clickhouse.http import ClickHouse
 
 EVENTS = 200_000
@@ -18,14 +15,8 @@ _TIMEOUT_S = 600.0
 
 
 def run() -> Result:
-    with tempfile.TemporaryDirectory(prefix="keytrail-bench-") as scratch:
-        data_dir = Path(scratch)
-        if up(data_dir, Ports(0, 0, 0), True, (), lambda _: None) != 0:
-            raise KeytrailError("The stack did not start.", "The lines above say why.")
-        try:
-            return _drain(load_settings(data_dir=data_dir))
-        finally:
-            down(data_dir)
+    with running_stack(workers=1, sinks=1) as settings:
+        return _drain(settings)
 
 
 def _drain(settings: Settings) -> Result:

@@ -4,11 +4,14 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic
+from functools import partial
+from time import monotonic, sleep
+from typing import TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from keytrail.schemas import avro, wire
+from keytrail.schemas.damage import is_damage
 from keytrail.schemas.errors import SchemaError, UnavailableError
 from keytrail.schemas.records import Key
 from keytrail.schemas.registry import Registry
@@ -19,6 +22,8 @@ from keytrail.stream.reading import TORN
 
 logger = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
+_RETRY_S = 1.0
 _TIMEOUT_S = 30.0
 _QUERY_S = 5.0
 _POLL_S = 0.2
@@ -34,28 +39,46 @@ class KeyFeed:
         self._directory = directory
         self._reader = avro.parse(avro.schema_text("key"))
         self._config = kafka.reader(
-            group_id="keytrail-keys", enable_auto_commit=False, metadata_recovery_strategy="none"
+            group_id="keytrail-keys",
+            enable_auto_commit=False,
+            auto_offset_reset="error",
+            metadata_recovery_strategy="none",
         )
         self._consumer = Consumer(self._config)
         self._asking = self._consumer
         self._decoders: dict[int, Callable[[bytes, int], Key]] = {}
         self._applied: dict[int, int] = {}
+        self._damage = ""
         self._moved = threading.Condition()
         self._thread = threading.Thread(target=self._follow, name="key-feed", daemon=True)
 
     def start(self) -> None:
-        """Load every key, then follow the topic.  Blocks; raises `UnavailableError` after 30 seconds."""
+        """Load every key, then follow the topic.  Blocks until Kafka has the topic and it is read."""
+        partitions = self._until_there(self._partitions)
+        self._applied = dict.fromkeys(partitions, 0)
+        self._consumer.assign([TopicPartition(KEYS.name, p, OFFSET_BEGINNING) for p in partitions])
+        self._asking = self._new_asking()
+        self._thread.start()
+        self._until_there(self.catch_up)
+
+    @staticmethod
+    def _until_there(act: Callable[[], Answer]) -> Answer:
+        """What `act` gives; while it finds something unavailable, say so and try again."""
+        while True:
+            try:
+                return act()
+            except UnavailableError as error:
+                logger.warning("The worker waits: %s", error)
+                sleep(_RETRY_S)
+
+    def _partitions(self) -> list[int]:
         try:
-            topic = self._consumer.list_topics(KEYS.name, _TIMEOUT_S).topics[KEYS.name]
+            topic = self._consumer.list_topics(KEYS.name, _QUERY_S).topics[KEYS.name]
         except KafkaException as error:
             raise self._unavailable(error) from error
         if topic.error is not None or not topic.partitions:
             raise UnavailableError(f"Topic {KEYS.name} is not there.", "Run `keytrail prepare`.")
-        self._applied = dict.fromkeys(topic.partitions, 0)
-        self._consumer.assign([TopicPartition(KEYS.name, p, OFFSET_BEGINNING) for p in topic.partitions])
-        self._asking = self._new_asking()
-        self._thread.start()
-        self.catch_up()
+        return list(topic.partitions)
 
     def catch_up(self) -> None:
         """Wait until every key record that is in the topic now has been applied.  Thread-safe; blocks."""
@@ -64,6 +87,10 @@ class KeyFeed:
         with self._moved:
             # A partition whose records were all compacted away stands at low == high.
             while any(self._applied[p] < high for p, (low, high) in wanted.items() if low < high):
+                if self._damage:
+                    raise UnavailableError(
+                        self._damage, "Restore the log segment from another replica or a backup."
+                    )
                 if not self._thread.is_alive() or not self._moved.wait(deadline - monotonic()):
                     raise UnavailableError(
                         f"{KEYS.name} could not be read to its end within {_TIMEOUT_S:.0f} s.",
@@ -109,10 +136,13 @@ class KeyFeed:
             messages = [first, *self._consumer.consume(_BATCH, 0)] if first is not None else []
             for message in messages:
                 if message.error() is None:
-                    self._apply(message.key(), message.value(), message.offset())
+                    self._until_there(partial(self._apply, message.key(), message.value(), message.offset()))
             if messages:
                 with self._moved:
                     for message in messages:
+                        error = message.error()
+                        if error is not None and is_damage(error):
+                            self._damage = f"{KEYS.name}/{message.partition()} cannot be read: {error.str()}."
                         offset, partition = message.offset(), message.partition()
                         if message.error() is None and offset is not None and partition is not None:
                             self._applied[partition] = offset + 1

@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from time import sleep
 from typing import TypeVar
 
 from keytrail.schemas.errors import UnavailableError
@@ -36,11 +37,15 @@ from keytrail.stream.transaction import GroupOffsets, Outgoing, TransactionalWri
 
 logger = logging.getLogger(__name__)
 
-Read = TypeVar("Read")
+Done = TypeVar("Done")
 _RETRY_S = 1.0
 # librdkafka's own time limits do not hold for every request (its issue 5456).  A call that stays stuck ends
 # the process, which begins again at what is committed.
 _STUCK_S = 30.0
+
+
+class _ClosedError(Exception):
+    """The task was closed while it waited."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,10 @@ class PartitionTask(ABC):
             fresh = [record for record in records if record.offset >= self._next_offset]
             if not fresh or self._closed:
                 return
-            outgoing = await self._process(fresh)
+            try:
+                outgoing = await self._process(fresh)
+            except _ClosedError:
+                return
             self._next_offset = fresh[-1].offset + 1
             await self._submit(outgoing, self._next_offset)
 
@@ -141,19 +149,24 @@ class PartitionTask(ABC):
         else:
             self._context.on_failure(error)
 
-    async def _patiently(self, read: Callable[[], Read]) -> Read:
-        """What `read` gives, in a thread; where the registry is away, wait: the records may be fine."""
-        while True:
+    async def _patiently(self, act: Callable[[], Done]) -> Done:
+        """What `act` gives, in a thread; where something is away, wait: the records may be fine."""
+        return await asyncio.to_thread(self._until_done, act)
+
+    def _until_done(self, act: Callable[[], Done]) -> Done:
+        while not self._closed:
             try:
-                return await asyncio.to_thread(read)
+                return act()
             except UnavailableError as error:
                 logger.warning("%s/%d waits: %s", self.source.name, self.partition, error)
-                await asyncio.sleep(_RETRY_S)
+                sleep(_RETRY_S)
+        raise _ClosedError
 
     def _open(self) -> None:
-        self._outbox.register()
+        self._until_done(self._outbox.register)
         self._writer.fence()
-        self._next_offset = self._context.group.committed(self.source.name, self.partition) or 0
+        committed = partial(self._context.group.committed, self.source.name, self.partition)
+        self._next_offset = self._until_done(committed) or 0
         poison = self._at_hand.begin(self._next_offset)
         if poison is not None:
             logger.error(
@@ -189,7 +202,7 @@ class EventTask(PartitionTask):
     async def _process(self, records: Sequence[SourceRecord]) -> list[Outgoing]:
         batch = await self._patiently(partial(self._stage.read, records))
         # Every key change that was in Kafka before these events were read counts for them.
-        await asyncio.to_thread(self._keys.catch_up)
+        await self._patiently(self._keys.catch_up)
         output = self._stage.process(batch)
         return [
             self._outbox.enriched(ENRICHED, self.partition, output.enriched),

@@ -33,9 +33,10 @@ from keytrail.stream.transport import BatchApp, BatchTransport
 
 logger = logging.getLogger(__name__)
 
-# A killed worker's partitions wait for the session to end; the broker allows no less than 6 s.
+# A killed worker's partitions wait for the session to end; the broker allows no less than 6 s.  The others
+# hear of it with their next heartbeat.
 SESSION_S = 6.0
-HEARTBEAT_S = 2.0
+HEARTBEAT_S = 0.5
 BATCH_RECORDS = 5_000
 SETTLE_S = 1.0
 STOP_S = 4.5

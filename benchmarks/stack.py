@@ -1,0 +1,53 @@
+"""A stack of its own for a benchmark, and parts of the pipeline as processes in it."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from keytrail.cli.prepare import prepare
+from keytrail.deploy.embedded.commands import down, up
+from keytrail.deploy.embedded.ports import Ports
+from keytrail.schemas.errors import KeytrailError
+from keytrail.schemas.settings import Settings, load_settings
+
+CLI = "keytrail.cli.main"
+_STOP_S = 30.0
+
+
+@contextmanager
+def running_stack(workers: int = 0, sinks: int = 0) -> Iterator[Settings]:
+    """Kafka, registry and ClickHouse with topics, schemas and tables, in a folder that goes at the end."""
+    with tempfile.TemporaryDirectory(prefix="keytrail-bench-") as scratch:
+        data_dir = Path(scratch)
+        apps = ("--workers", str(workers), "--sinks", str(sinks))
+        command = (sys.executable, "-m", "keytrail.cli.main", "up", *apps)
+        if up(data_dir, Ports(0, 0, 0), True, (), lambda _: None, command) != 0:
+            raise KeytrailError("The stack did not start.", "The lines above say why.")
+        try:
+            settings = load_settings(data_dir=data_dir)
+            prepare(settings)
+            yield settings
+        finally:
+            down(data_dir)
+
+
+def start(
+    settings: Settings, part: str, *flags: str, module: str = "keytrail.cli.main"
+) -> subprocess.Popen[bytes]:
+    """A part, or a form of it that is the benchmark's own, as a process with a log in the folder."""
+    with (settings.data_dir / f"{part}.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, part, "--data-dir", str(settings.data_dir), *flags],
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends the process, whatever state it is in."""
+    process.kill()
+    process.wait(_STOP_S)
