@@ -228,6 +228,7 @@ class GroupMember:
         self._forget()
         self._generation += 1
         self._assigned = _places(partitions)
+        self._paused = True  # the client keeps a partition's pause over a rebalance
         if not self._closing.is_set():
             self._listener.assigned(self._generation, _places(partitions))
 
@@ -241,7 +242,6 @@ class GroupMember:
         self._early.clear()
         self._damaged.forget(self._assigned)
         self._assigned = set()
-        self._paused = False
 
 
 def _lost(offset: int) -> LostRecord:

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import sleep
@@ -87,15 +88,15 @@ class PartitionTask(ABC):
 
         A closed task handles nothing.
         """
-        await asyncio.shield(self._opened)
-        async with self._lock:
-            fresh = [record for record in records if record.offset >= self._next_offset]
-            if not fresh or self._closed:
-                return
-            try:
-                outgoing = await self._process(fresh)
-            except _ClosedError:
-                return
+        with suppress(_ClosedError):
+            await asyncio.shield(self._opened)
+            async with self._lock:
+                await self._handle(records)
+
+    async def _handle(self, records: Sequence[SourceRecord]) -> None:
+        fresh = [record for record in records if record.offset >= self._next_offset]
+        if fresh and not self._closed:
+            outgoing = await self._process(fresh)
             self._next_offset = fresh[-1].offset + 1
             await self._submit(outgoing, self._next_offset)
 
@@ -141,7 +142,7 @@ class PartitionTask(ABC):
 
     def _report(self, work: "asyncio.Future[None]") -> None:
         error = None if work.cancelled() else work.exception()
-        if error is None:
+        if error is None or isinstance(error, _ClosedError):
             return
         if self._closed and not isinstance(error, StuckError):
             # Whoever has the partition now has fenced this task and goes on from what was committed.
