@@ -12,6 +12,7 @@ from keytrail.schemas.topics import Topic
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingStage
+from keytrail.stream.garbage import calm_collector
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
@@ -41,6 +42,7 @@ class _Registry:
 
 
 def run() -> Iterator[Result]:
+    calm_collector()
     simulation = Simulation(EVENTS, seed=7)
     events = list(simulation.events())
     directory = KeyDirectory()
@@ -51,7 +53,7 @@ def run() -> Iterator[Result]:
     records: list[SourceRecord] = [Record(i, frame + encode(event)) for i, event in enumerate(events)]
 
     def stage() -> EventStage:
-        reader = EventReader(_Registry(), lambda: _FUTURE)  # type: ignore[arg-type]
+        reader = EventReader(_Registry(), lambda: _FUTURE, Slot())  # type: ignore[arg-type]
         return EventStage(0, reader, directory, Policy(), lambda: _FUTURE, Slot())
 
     yield measure("encode an event (SDK)", EVENTS, lambda: lambda: [encode(event) for event in events])

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastavro.types import Schema
 
+from keytrail.schemas.columns import ColumnReader
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.record_code import FieldCode, Fields, Read, generated
 
@@ -60,12 +61,33 @@ def plain_reader(schema: Schema) -> Callable[[bytes, int], Any]:
     return decode
 
 
+def column_reader(schema: Schema) -> ColumnReader | None:
+    """A reader of many datums at once; None where the schema is no record of texts, longs, and lists and maps
+    of texts.  Raises `SchemaError` as `datum_reader` does."""
+    fields = _record_fields(schema)
+    return ColumnReader(fields) if fields and ColumnReader.reads(fields) else None
+
+
+def field_reader(schema: Schema, name: str) -> Callable[[bytes, int], Any]:
+    """A function from (bytes, start of the field) to the value of a record's field.
+
+    It raises as `datum_reader`'s does; what comes behind the field is not looked at.
+    """
+    [read] = [field.read for field in _record_fields(schema) if field.name == name] or [_missing]
+    return lambda data, start: read(data, start)[0]
+
+
 def _fast(schema: Any) -> Fields:
+    fields = _record_fields(schema)
+    return generated(fields, _text, _long) if fields else lambda _data, _at: None
+
+
+def _record_fields(schema: Any) -> list[FieldCode]:
+    """None where the schema is no record's."""
     if not isinstance(schema, dict) or schema.get("type") != "record":
-        return lambda _data, _at: None
+        return []
     compiler = _Compiler()
-    fields = [FieldCode(f["name"], f["type"], compiler.read(f["type"], 1)) for f in schema["fields"]]
-    return generated(fields, _text, _long)
+    return [FieldCode(f["name"], f["type"], compiler.read(f["type"], 1)) for f in schema["fields"]]
 
 
 class _Compiler:
@@ -119,6 +141,10 @@ class _Compiler:
 
 def _unsound(why: str) -> SchemaError:
     return SchemaError(f"The schema cannot be read by: {why}.", "Write with a schema of plain, finite types.")
+
+
+def _missing(_data: bytes, _at: int) -> tuple[None, int]:
+    raise TornError("the schema has no such field")
 
 
 def _null(_data: bytes, at: int) -> tuple[None, int]:

@@ -21,7 +21,7 @@ from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.ledger import EventBook, Page
 from keytrail.stream.letters import dead_letter
 from keytrail.stream.policy import Policy
-from keytrail.stream.reading import POISON, EventReader, Readable, Unreadable
+from keytrail.stream.reading import EventReader, Readable, Unreadable
 from keytrail.stream.seen import PREFIX as SEEN_PREFIX
 from keytrail.stream.seen import SeenIds
 from keytrail.stream.signals import SignalBook
@@ -94,16 +94,11 @@ class EventStage:
     def read(self, records: Sequence[SourceRecord]) -> EventBatch:
         """Raises `UnavailableError` where a schema is needed and the registry is away; nothing is changed."""
         batch = EventBatch([record.offset for record in records], self._clock())
-        self._reader.begin_batch()
-        poison = self._at_hand.poison
-        for record in records:
-            self._at_hand.mark(record.offset)
-            read = POISON if record.offset == poison else self._reader.read(record)
+        for record, read in zip(records, self._reader.read_batch(records), strict=True):
             if isinstance(read, Readable):
                 batch.readable.append(read)
             else:
                 batch.dead.append(self._dead_letter(record, read))
-        self._at_hand.clear()
         return batch
 
     def process(self, batch: EventBatch) -> EventOutput:

@@ -2,19 +2,24 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+import numpy as np
 from fastavro.read import SchemaResolutionError
 
 from keytrail.schemas import avro, wire
+from keytrail.schemas.columns import NULL, Columns, Flags
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import DeadReason, Event, Micros
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.strict import TornError
 from keytrail.schemas.topics import ENRICHED, Topic
+from keytrail.stream.at_hand import Slot
+from keytrail.stream.late_event import are_uuids, late_events
 from keytrail.stream.source import LostRecord, SourceRecord
-from keytrail.stream.writers import NoValueError, event_decoder
+from keytrail.stream.writers import EventDecoder, NoValueError, event_decoder
 
 MAX_VALUE_BYTES = 1_000_000
 # Of what events are found and compared by: it goes on into signals, findings and state, several times over.
@@ -29,6 +34,9 @@ _NAMES = (
     "producer_id",
 )
 
+# For fewer records it takes longer to read them at once.
+LEAST_AT_ONCE = 32
+
 # What fastavro raises for bytes that are not a datum of the schema.
 TORN = (
     *(EOFError, ValueError, IndexError, TypeError, KeyError, OverflowError, MemoryError, RecursionError),
@@ -36,8 +44,7 @@ TORN = (
 )
 
 
-@dataclass(frozen=True)
-class Readable:
+class Readable(NamedTuple):
     """An event, its datum's bytes as they came, and the header an enriched datum of it gets."""
 
     event: Event
@@ -72,7 +79,7 @@ POISON = Unreadable(
 
 @dataclass(frozen=True)
 class _Writer:
-    decode: Callable[[bytes, int], Event]
+    decode: EventDecoder
     enriched_frame: bytes
 
 
@@ -83,17 +90,28 @@ class EventReader:
     the caller tries again later.  It takes time in proportion to the record's size, whatever the schema.
     """
 
-    def __init__(self, registry: Registry, clock: Callable[[], Micros]) -> None:
+    def __init__(self, registry: Registry, clock: Callable[[], Micros], at_hand: Slot) -> None:
         self._registry = registry
         self._clock = clock
+        self._at_hand = at_hand
         self._writers: dict[int, _Writer | Unreadable] = {}
         self._refused: dict[int, Unreadable] = {}
 
-    def begin_batch(self) -> None:
-        """From here on, ask the registry again for what it did not know or refused before."""
+    def read_batch(self, records: Sequence[SourceRecord]) -> list[Readable | Unreadable]:
+        """What each record is, in order.
+
+        The registry is asked again for what it did not know or refused in the batch before.
+        """
         self._refused.clear()
+        at_once = self._read_at_once(records) if len(records) >= LEAST_AT_ONCE else {}
+        found = [at_once.get(number) or self.read(record) for number, record in enumerate(records)]
+        self._at_hand.clear()
+        return found
 
     def read(self, record: SourceRecord) -> Readable | Unreadable:
+        self._at_hand.mark(record.offset)
+        if record.offset == self._at_hand.poison:
+            return POISON
         value = record.value
         if value is None:
             if isinstance(record, LostRecord):
@@ -136,6 +154,43 @@ class EventReader:
         return self._check(event, len(value), schema_id) or Readable(
             event, value[wire.HEADER_LENGTH :], writer.enriched_frame, record.offset
         )
+
+    def _read_at_once(self, records: Sequence[SourceRecord]) -> dict[int, Readable]:
+        """By its number, what is certainly an event among the records that share the first one's schema."""
+        frame = (records[0].value or b"")[: wire.HEADER_LENGTH]
+        schema_id = wire.schema_id_of(frame)
+        writer = None if schema_id is None else self._writers.get(schema_id)
+        if not isinstance(writer, _Writer) or writer.decode.columns is None:
+            return {}
+        numbers, values = [], []
+        for number, record in enumerate(records):
+            value = record.value
+            if value is not None and value.startswith(frame) and len(frame) < len(value) <= MAX_NAME_CHARS:
+                numbers.append(number)
+                values.append(value)
+        if not values:
+            return {}
+        datums = [value[wire.HEADER_LENGTH :] for value in values]
+        ends = np.cumsum([len(datum) for datum in datums])
+        columns = writer.decode.columns.read(b"".join(datums), np.concatenate(([0], ends[:-1])), ends)
+        rows = np.flatnonzero(columns.sure & self._are_sound(columns))
+        events = late_events(columns, rows, [values[row] for row in rows], writer.decode)
+        return {
+            numbers[row]: Readable(event, datums[row], writer.enriched_frame, records[numbers[row]].offset)
+            for row, event in zip(rows.tolist(), events, strict=True)
+        }
+
+    def _are_sound(self, columns: Columns) -> Flags:
+        """As `_check`: the id is a UUID and the times are possible."""
+        latest = self._clock() + AHEAD
+        sound = are_uuids(columns, "event_id")
+        for name in ("occurred_at", "recorded_at"):
+            at = columns.numbers[name]
+            sound &= (at >= EARLIEST) & (at <= latest)
+        expires = columns.numbers["expires_at"]
+        is_null = columns.starts["expires_at"] == NULL
+        sound &= is_null | ((expires >= EARLIEST) & (expires <= LATEST))
+        return sound
 
     def _learn(self, schema_id: int) -> "_Writer | Unreadable":
         try:

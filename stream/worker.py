@@ -21,6 +21,7 @@ from keytrail.schemas.topics import EVENTS, SIGNALS, WORKER_GROUP
 from keytrail.stream.at_hand import AtHand
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingStage
+from keytrail.stream.garbage import calm_collector
 from keytrail.stream.group_member import MemberOptions
 from keytrail.stream.key_feed import KeyFeed
 from keytrail.stream.keys import KeyDirectory
@@ -81,6 +82,7 @@ class Worker:
         """Serve; returns 0 after an orderly stop, 1 where the worker had to give up."""
         self._keys.start()
         logger.info("%d keys loaded.", len(self._directory))
+        calm_collector()
         worker = faust.Worker(self.app, loglevel="INFO", logfile=None, override_logging=False, quiet=True)
         try:
             worker.execute_from_commandline()
@@ -172,8 +174,8 @@ class Worker:
     def _task(self, tp: TP) -> PartitionTask:
         context = TaskContext(self._settings.kafka, self._group, self._registry, self._fail)
         if tp.topic == EVENTS.name:
-            reader = EventReader(self._registry, wall_clock)
             at_hand = self._at_hand.slot(is_event=True, partition=tp.partition)
+            reader = EventReader(self._registry, wall_clock, at_hand)
             stage = EventStage(tp.partition, reader, self._directory, self._policy, wall_clock, at_hand)
             return EventTask(context, tp.partition, stage, self._keys, at_hand)
         at_hand = self._at_hand.slot(is_event=False, partition=tp.partition)

@@ -26,6 +26,7 @@ from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.topics import ENRICHED, EVENTS, KEYS, Topic
+from keytrail.stream.at_hand import Slot
 from keytrail.stream.reading import EventReader, Readable
 from keytrail.stream.source import Record
 
@@ -116,7 +117,7 @@ def corpus(ids: Ids) -> Iterator[Sent]:
 
 def malformed_mutants(registry: Registry, schema_id: int) -> Iterator[Sent]:
     """Those that a reader of its own finds malformed; the others have become events by chance."""
-    reader = EventReader(registry, lambda: time.time_ns() // 1000)
+    reader = EventReader(registry, lambda: time.time_ns() // 1000, Slot())
     for mutant in mutants(int(time.time()), schema_id):
         found = reader.read(Record(0, mutant.value))
         if not isinstance(found, Readable):

@@ -12,6 +12,7 @@ from world import EVENT_ID, NOON, FixedRegistry
 
 from keytrail.schemas import avro
 from keytrail.schemas.records import DeadReason
+from keytrail.stream.at_hand import Slot
 from keytrail.stream.reading import EventReader, Readable, Unreadable
 from keytrail.stream.source import Record
 
@@ -33,7 +34,7 @@ class CorpusRegistry(FixedRegistry):
 
 def read(sample: Sample) -> Readable | Unreadable:
     registry = CorpusRegistry()
-    reader = EventReader(registry, lambda: NOON)  # type: ignore[arg-type]
+    reader = EventReader(registry, lambda: NOON, Slot())  # type: ignore[arg-type]
     return reader.read(Record(0, sample.value(registry.id_of), sample.key, headers=sample.headers))
 
 
@@ -68,7 +69,7 @@ def test_every_reason_has_a_case() -> None:
 
 
 def test_thousands_of_mutants_raise_nothing_and_have_a_reason_each() -> None:
-    reader = EventReader(FixedRegistry(), lambda: NOON)  # type: ignore[arg-type]
+    reader = EventReader(FixedRegistry(), lambda: NOON, Slot())  # type: ignore[arg-type]
     counts: Counter[str] = Counter()
     for number, mutant in enumerate(islice(mutants(7, EVENT_ID), MUTANTS)):
         found = reader.read(Record(number, mutant.value))

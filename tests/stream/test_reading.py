@@ -11,12 +11,13 @@ from world import DAY, EVENT_ID, NOON, FixedRegistry, World, event, records, val
 
 from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Event
+from keytrail.stream.at_hand import Slot
 from keytrail.stream.reading import AHEAD, MAX_VALUE_BYTES, EventReader, Readable, Unreadable, enriched_schema
 from keytrail.stream.source import Record
 
 
 def reader() -> EventReader:
-    return EventReader(FixedRegistry(), lambda: NOON)  # type: ignore[arg-type]
+    return EventReader(FixedRegistry(), lambda: NOON, Slot())  # type: ignore[arg-type]
 
 
 GOOD = value_of(event())
@@ -112,7 +113,7 @@ def test_an_event_of_a_later_schema_comes_through_with_its_own_fields() -> None:
     registry = FixedRegistry()
     registry.texts[9] = json.dumps(later)
     datum = avro.encoder(avro.parse(registry.texts[9]))(_Later(event(), "laptop"))
-    found = EventReader(registry, lambda: NOON).read(Record(0, wire.frame(9) + datum))  # type: ignore[arg-type]
+    found = EventReader(registry, lambda: NOON, Slot()).read(Record(0, wire.frame(9) + datum))  # type: ignore[arg-type]
     assert isinstance(found, Readable)
     assert found.datum == datum
     enriched_text = registry.texts[wire.schema_id_of(found.enriched_frame) or 0]

@@ -10,6 +10,7 @@ from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import SchemaError, UnavailableError
 from keytrail.schemas.records import Event
 from keytrail.schemas.topics import Topic
+from keytrail.stream.at_hand import Slot
 from keytrail.stream.reading import EventReader, Readable, Unreadable
 from keytrail.stream.source import Record
 from keytrail.stream.writers import MAX_SCHEMA_CHARS, event_decoder
@@ -92,7 +93,7 @@ class Registry(FixedRegistry):
 
 def test_an_unknown_id_is_asked_for_once_a_batch_and_found_in_the_next() -> None:
     registry = Registry()
-    reader = EventReader(registry, lambda: NOON)  # type: ignore[arg-type]
+    reader = EventReader(registry, lambda: NOON, Slot())  # type: ignore[arg-type]
     record = Record(0, wire.frame(9) + value_of(event())[5:])
     for _ in range(100):
         found = reader.read(record)
@@ -100,31 +101,31 @@ def test_an_unknown_id_is_asked_for_once_a_batch_and_found_in_the_next() -> None
         assert found.reason == "unknown_schema"
     assert registry.asked == [9]
     registry.texts[9] = registry.texts[EVENT_ID]
-    reader.begin_batch()
+    reader.read_batch([])
     assert isinstance(reader.read(record), Readable)
 
 
 def test_what_the_registry_refuses_is_tried_again_and_what_is_no_schema_is_not() -> None:
     registry = Registry()
     registry.texts[9] = "[]"
-    reader = EventReader(registry, lambda: NOON)  # type: ignore[arg-type]
+    reader = EventReader(registry, lambda: NOON, Slot())  # type: ignore[arg-type]
     registry.trouble = SchemaError("Not compatible.", "Change the level.")
     for _ in range(3):
-        reader.begin_batch()
+        reader.read_batch([])
         for schema_id in (EVENT_ID, 9):
             found = reader.read(Record(0, wire.frame(schema_id) + value_of(event())[5:]))
             assert isinstance(found, Unreadable)
             assert found.reason == "unusable_schema"
     assert registry.asked == [EVENT_ID, 9, EVENT_ID, EVENT_ID]
     registry.trouble = None
-    reader.begin_batch()
+    reader.read_batch([])
     assert isinstance(reader.read(Record(0, value_of(event()))), Readable)
 
 
 def test_a_registry_that_is_away_is_no_reason() -> None:
     registry = Registry()
     registry.trouble = UnavailableError("Away.")
-    reader = EventReader(registry, lambda: NOON)  # type: ignore[arg-type]
+    reader = EventReader(registry, lambda: NOON, Slot())  # type: ignore[arg-type]
     with pytest.raises(UnavailableError):
         reader.read(Record(0, value_of(event())))
     registry.trouble = None

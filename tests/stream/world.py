@@ -88,7 +88,7 @@ class World:
         directory = KeyDirectory()
         for known in keys:
             directory.apply(known)
-        reader = EventReader(FixedRegistry(), clock)  # type: ignore[arg-type]
+        reader = EventReader(FixedRegistry(), clock, Slot())  # type: ignore[arg-type]
         self.events = EventStage(0, reader, directory, self.policy, clock, Slot())
         self.findings = FindingStage(self.policy, clock)
         self.anomalies: list[Anomaly] = []
