@@ -14,6 +14,7 @@ from keytrail.stream.errors import StateFormError
 DAY = 24 * 3600 * 1_000_000
 FORM = 1  # of the packed state
 MAX_CHARS = 500_000  # of its roles' names and permissions: its state must fit a Kafka record
+_HOLDS = frozenset({"grant", "revoke", "delete"})
 MAX_ROLES = 1_000  # of one subject; more are not followed: it has long been flagged
 
 
@@ -78,6 +79,8 @@ class SubjectAccess:
 
     def _hold(self, event: Event) -> bool:
         """True where a role came or went."""
+        if event.action not in _HOLDS:
+            return False
         at = Occurrence(event.occurred_at, event.event_id)
         if event.action == "grant" and event.role is not None:
             return self._set(event.role, True, at, tuple(event.permissions))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from keytrail.schemas import avro
 from keytrail.schemas.records import Key, Micros
-from keytrail.schemas.varint import zigzag
+from keytrail.schemas.varint import zigzag, zigzags
 from keytrail.stream.keys import KeyAtEvent
 from keytrail.stream.reading import Readable
 
@@ -27,10 +27,18 @@ class Enricher:
         self._keys: dict[tuple[str, str], tuple[Key | None, bytes]] = {}
         self._found: dict[tuple[str, ...], bytes] = {}
 
-    def enrich(self, read: Readable, key: KeyAtEvent, findings: Sequence[str], at: Micros) -> bytes:
+    @staticmethod
+    def where_and_when(offsets: Sequence[int], at: Micros) -> list[bytes]:
+        """The last group of each of these events, all of them enriched at one time."""
+        when = zigzag(at)
+        return [where + when for where in zigzags(offsets)]
+
+    def enrich(
+        self, read: Readable, key: KeyAtEvent, findings: Sequence[str], where_and_when: bytes
+    ) -> bytes:
         """The value for the enriched topic: wire header, the event's datum as it came, the enrichment."""
         about_key, found = self._about_key(key.status, key.key), self._about_findings(tuple(findings))
-        return b"".join((read.enriched_frame, read.datum, about_key, found, zigzag(read.offset), zigzag(at)))
+        return b"".join((read.enriched_frame, read.datum, about_key, found, where_and_when))
 
     def _about_key(self, status: str, key: Key | None) -> bytes:
         name = (status, "" if key is None else key.key_id)

@@ -107,15 +107,16 @@ class EventStage:
         is_new = self._seen.add([read.event.event_id.lower() for read in batch.readable])
         book = SignalBook(self._policy.version)
         fresh = [read for read, new in zip(batch.readable, is_new, strict=True) if new]
-        now = self._clock()
-        enriched = [self._process_one(read, book, now) for read in fresh]
+        offsets = [read.offset for read in fresh]
+        places = self._enricher.where_and_when(offsets, self._clock())
+        enriched = [self._process_one(read, book, place) for read, place in zip(fresh, places, strict=True)]
         self._at_hand.clear()
         signals, duplicates = book.signals(), len(is_new) - len(fresh)
         self._book.enter(
             Page(
                 read_at=batch.read_at,
                 offsets=batch.offsets,
-                enriched=[read.offset for read in fresh],
+                enriched=offsets,
                 dead=[letter.source_offset for letter in batch.dead],
                 duplicates=duplicates,
                 signals=len(signals),
@@ -125,7 +126,7 @@ class EventStage:
         changes = self._subjects.take_changes() + self._seen.take_changes() + self._book.take_changes()
         return EventOutput(enriched, signals, batch.dead, changes, duplicates)
 
-    def _process_one(self, read: Readable, book: SignalBook, now: Micros) -> tuple[bytes, bytes]:
+    def _process_one(self, read: Readable, book: SignalBook, place: bytes) -> tuple[bytes, bytes]:
         self._at_hand.mark(read.offset)
         event = read.event
         key = self._keys.at(event)
@@ -137,7 +138,7 @@ class EventStage:
         if subject is not None and (change := subject.apply(event)) is not Change.NOTHING:
             findings += self._judge.subject(event, subject, change, book)
             self._subjects.put(whose, subject)
-        return whose.encode(), self._enricher.enrich(read, key, findings, now)
+        return whose.encode(), self._enricher.enrich(read, key, findings, place)
 
     def _watch(self, batch: EventBatch) -> None:
         """Say so in the log where too much of what comes is dead, and where that is over."""

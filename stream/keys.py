@@ -1,7 +1,7 @@
 """The keys as the worker knows them, and what one was at the time of an event."""
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 
 from keytrail.schemas.errors import UsageError
@@ -14,11 +14,12 @@ class KeyAtEvent:
     """The key an event names, judged at the event's time.
 
     `status` is none (no key stated), unknown, active, expired, revoked or suspended.  `key` is
-    None for the first two.
+    None for the first two.  `remembered` is for rules: what they worked out about this key.
     """
 
     status: str
     key: Key | None
+    remembered: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False, compare=False)
 
 
 NO_KEY = KeyAtEvent("none", None)
@@ -66,7 +67,7 @@ class KeyDirectory:
     """
 
     def __init__(self) -> None:
-        self._by_id: dict[str, Key] = {}
+        self._by_id: dict[str, _Known] = {}
         self._id_of_alias: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -80,10 +81,10 @@ class KeyDirectory:
         """
         with self._lock:
             known = self._by_id.get(key.key_id)
-            if known is not None and known.version > key.version:
+            if known is not None and known.key.version > key.version:
                 return []
             self._drop_aliases(known)
-            self._by_id[key.key_id] = key
+            self._by_id[key.key_id] = _Known(key)
             return [a for a in key.aliases if self._id_of_alias.setdefault(a, key.key_id) != key.key_id]
 
     def forget(self, key_id: str) -> None:
@@ -94,18 +95,33 @@ class KeyDirectory:
         """The event's key, found by id and else by alias, as of the event's time."""
         if event.key_id is None and event.key_alias is None:
             return NO_KEY
-        key = self._find(event.key_id) or self._find(event.key_alias)
-        if key is None:
+        known = self._find(event.key_id) or self._find(event.key_alias)
+        if known is None:
             # An alias alone that nobody registered says nothing about a key.
             return UNKNOWN_KEY if event.key_id is not None else NO_KEY
-        return KeyAtEvent(status_at(key, event.occurred_at), key)
+        return known.at(event.occurred_at)
 
-    def _find(self, name: str | None) -> Key | None:
+    def _find(self, name: str | None) -> "_Known | None":
         if name is None:
             return None
         return self._by_id.get(name) or self._by_id.get(self._id_of_alias.get(name, ""))
 
-    def _drop_aliases(self, key: Key | None) -> None:
-        for alias in key.aliases if key else ():
-            if key is not None and self._id_of_alias.get(alias) == key.key_id:
+    def _drop_aliases(self, known: "_Known | None") -> None:
+        for alias in known.key.aliases if known else ():
+            if known is not None and self._id_of_alias.get(alias) == known.key.key_id:
                 del self._id_of_alias[alias]
+
+
+class _Known:
+    """A key's latest record, and the key as events of each status see it."""
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self._views: dict[str, KeyAtEvent] = {}
+
+    def at(self, time: Micros) -> KeyAtEvent:
+        status = status_at(self.key, time)
+        view = self._views.get(status)
+        if view is None:
+            view = self._views[status] = KeyAtEvent(status, self.key)
+        return view

@@ -162,10 +162,12 @@ class EventReader:
         writer = None if schema_id is None else self._writers.get(schema_id)
         if not isinstance(writer, _Writer) or writer.decode.columns is None:
             return {}
-        numbers, values = [], []
+        numbers, values, poison = [], [], self._at_hand.poison
         for number, record in enumerate(records):
             value = record.value
-            if value is not None and value.startswith(frame) and len(frame) < len(value) <= MAX_NAME_CHARS:
+            if value is None or record.offset == poison:
+                continue
+            if value.startswith(frame) and len(frame) < len(value) <= MAX_NAME_CHARS:
                 numbers.append(number)
                 values.append(value)
         if not values:

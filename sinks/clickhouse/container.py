@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from keytrail.schemas.errors import SchemaError
-from keytrail.schemas.varint import zigzag
+from keytrail.schemas.varint import zigzag, zigzags
 
 LINEAGE = ("kafka_offset", "kafka_partition", "kafka_block", "kafka_incarnation")
 _LINEAGE_FIELDS = (
@@ -47,8 +47,8 @@ class Writer:
         body = b"".join(
             [
                 piece
-                for datum, offset in zip(datums, offsets, strict=True)
-                for piece in (datum, zigzag(offset), tail)
+                for datum, offset in zip(datums, zigzags(offsets), strict=True)
+                for piece in (datum, offset, tail)
             ]
         )
         return (self.header, zigzag(len(offsets)), zigzag(len(body)), body, _SYNC)

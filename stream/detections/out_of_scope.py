@@ -20,6 +20,11 @@ from keytrail.stream.policy import Policy
 
 RULE = Rule("out_of_scope", 1, "act", "high", "T1078")
 
+Remembered = dict[tuple[str, str], bool]
+# For each key: names are free text, and whoever writes events may choose ever new ones.
+_MOST_REMEMBERED = 1_000
+_LONGEST_REMEMBERED = 200
+
 # Taking a role away is always in scope.
 _ROLE_ACTIONS = frozenset({"grant", "use"})
 
@@ -27,7 +32,7 @@ _ROLE_ACTIONS = frozenset({"grant", "use"})
 def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
     if key.key is None:
         return
-    for dimension, value in _outside(event, key.key):
+    for dimension, value in _outside(event, key.key, key.remembered):
         yield Verdict(
             RULE,
             "key",
@@ -40,23 +45,34 @@ def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  
         )
 
 
-def _outside(event: Event, key: Key) -> Iterator[tuple[str, str]]:
-    if _not_among(key.scope_actions, event.action):
-        yield "action", event.action
-    if event.role and event.action in _ROLE_ACTIONS and _not_among(key.scope_roles, event.role):
-        yield "role", event.role
-    if event.resource and _not_among(key.scope_resources, event.resource):
-        yield "resource", event.resource
-    if event.environment and _not_among(key.scope_environments, event.environment):
-        yield "environment", event.environment
-    if event.source_ip and key.scope_networks and _elsewhere(event.source_ip, tuple(key.scope_networks)):
+def _outside(event: Event, key: Key, known: Remembered) -> Iterator[tuple[str, str]]:
+    roles = key.scope_roles if event.action in _ROLE_ACTIONS else ()
+    for dimension, patterns in (
+        ("action", key.scope_actions),
+        ("role", roles),
+        ("resource", key.scope_resources),
+        ("environment", key.scope_environments),
+    ):
+        if (
+            patterns
+            and (value := getattr(event, dimension))
+            and _not_among(patterns, value, dimension, known)
+        ):
+            yield dimension, value
+    if key.scope_networks and event.source_ip and _elsewhere(event.source_ip, tuple(key.scope_networks)):
         yield "network", event.source_ip
     if key.scope_hours and not within_hours(key.scope_hours, event.occurred_at):
         yield "hours", key.scope_hours
 
 
-def _not_among(patterns: Sequence[str], value: str) -> bool:
-    return bool(patterns) and not matches_any(patterns, value)
+def _not_among(patterns: Sequence[str], value: str, dimension: str, known: Remembered) -> bool:
+    name = (dimension, value)
+    found = known.get(name)
+    if found is None:
+        found = not matches_any(patterns, value)
+        if len(known) < _MOST_REMEMBERED and len(value) <= _LONGEST_REMEMBERED:
+            known[name] = found
+    return found
 
 
 @lru_cache(maxsize=65_536)

@@ -1,25 +1,26 @@
-"""A worker that dies, as of a crash in native code, when it reads the event whose reason says so."""
+"""A worker that dies, as of a crash in native code, when it judges the event whose reason says so."""
 
 import os
 import signal
 
 from keytrail.cli.main import main
-from keytrail.stream.reading import EventReader, Readable, Unreadable
-from keytrail.stream.source import SourceRecord
+from keytrail.schemas.records import Event
+from keytrail.stream.judging import Judge
+from keytrail.stream.keys import KeyAtEvent
+from keytrail.stream.signals import SignalBook
 
 WORD = "deadly"
-_read = EventReader.read
+_judge = Judge.event
 
 
-def read(self: EventReader, record: SourceRecord) -> Readable | Unreadable:
-    found = _read(self, record)
-    if isinstance(found, Readable) and found.event.reason == WORD:
+def judge(self: Judge, event: Event, key: KeyAtEvent, book: SignalBook) -> list[str]:
+    if event.reason == WORD:
         os.kill(os.getpid(), signal.SIGKILL)
-    return found
+    return _judge(self, event, key, book)
 
 
 if __name__ == "__main__":
     import sys
 
-    EventReader.read = read  # type: ignore[method-assign]
+    Judge.event = judge  # type: ignore[method-assign]
     sys.exit(main(sys.argv[1:]))
