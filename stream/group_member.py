@@ -195,8 +195,14 @@ class GroupMember:
         if not self._paused:
             self._consumer.pause(self._partitions())
             self._paused = True
-        if (message := self._consumer.poll(0)) is not None:
+        message = self._consumer.poll(0)
+        if message is None:
+            return
+        error = message.error()
+        if error is None or is_damage(error):
             self._early.append(message)
+        else:
+            self._on_error(error, message.topic())
 
     def _sorted(self, messages: Sequence[Message]) -> dict[Place, list[SourceRecord]]:
         records: defaultdict[Place, list[SourceRecord]] = defaultdict(list)
@@ -211,15 +217,15 @@ class GroupMember:
                 records[place].extend(map(_lost, self._damaged.meet(message)))
                 void.add(place)
             else:
-                self._on_error(error, place)
+                self._on_error(error, message.topic())
         return {place: found for place, found in records.items() if found}
 
-    def _on_error(self, error: KafkaError, place: Place) -> None:
+    def _on_error(self, error: KafkaError, topic: str | None) -> None:
         if error.fatal() or error.code() == KafkaError._FATAL:  # it says only one of the two
             raise UnavailableError(
                 f"Kafka ends this worker's membership: {error.str()}.", "Start the worker again."
             )
-        logger.warning("Kafka, %s: %s", place[0] or "the group", error.str())
+        logger.warning("Kafka, %s: %s", topic or "the group", error.str())
 
     def _partitions(self, but: Container[Place] = ()) -> list[TopicPartition]:
         return [TopicPartition(*place) for place in self._assigned if place not in but]

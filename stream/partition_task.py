@@ -4,8 +4,8 @@ Opening a task takes four steps, in this order; each relies on the one before:
 
 1. Fence: end an earlier owner's unfinished transaction and shut it out.
 2. Read the group's committed offset; nothing can move it now.
-3. Restore the state from the changelog, which holds what was committed with that offset.
-4. Process from that offset on; records before it are left out, whoever delivers them.
+3. Restore the state from the changelog, and with it the position that was committed with it.
+4. Process from there on; records before it are left out, whoever delivers them.
 
 The commit of one batch runs in a thread while the next is processed.
 """
@@ -32,8 +32,10 @@ from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingOutput, FindingStage
 from keytrail.stream.key_feed import KeyFeed
 from keytrail.stream.outbox import Outbox
+from keytrail.stream.position import POSITION, Position, id_of_topic, start
 from keytrail.stream.signal_reading import Found, SignalReader
 from keytrail.stream.source import SourceRecord
+from keytrail.stream.store import StateChange
 from keytrail.stream.transaction import GroupOffsets, Outgoing, TransactionalWriter
 
 logger = logging.getLogger(__name__)
@@ -77,6 +79,7 @@ class PartitionTask(ABC):
         self._outbox = Outbox(context.registry)
         self._writer = TransactionalWriter(context.kafka, context.group, source.name, partition)
         self._next_offset = 0
+        self._topic_id = ""
         self._closed = False
         self._lock = asyncio.Lock()
         self._committing: asyncio.Future[None] | None = None
@@ -121,6 +124,10 @@ class PartitionTask(ABC):
 
     async def _submit(self, outgoing: list[Outgoing], next_offset: int | None) -> None:
         await self._committed()
+        if next_offset is not None:
+            position = StateChange(POSITION, Position(self._topic_id, next_offset).pack())
+            # Before the ledger, which a check finds at the changelog's end.
+            outgoing = [self._outbox.changes(self._changelog, self.partition, [position]), *outgoing]
         self._writer.write([part for part in outgoing if part.messages])
         self._committing = asyncio.ensure_future(self._commit(next_offset))
         self._committing.add_done_callback(self._report)
@@ -166,18 +173,28 @@ class PartitionTask(ABC):
     def _open(self) -> None:
         self._until_done(self._outbox.register)
         self._writer.fence()
-        committed = partial(self._context.group.committed, self.source.name, self.partition)
-        self._next_offset = self._until_done(committed) or 0
+        kafka, source = self._context.kafka, self.source.name
+        committed = self._until_done(partial(self._context.group.committed, source, self.partition))
+        self._topic_id = self._until_done(partial(id_of_topic, kafka, source))
+        restored, kept = 0, None
+        for key, value in read_to_end(kafka, self._changelog.name, self.partition):
+            if key == POSITION:
+                kept = None if value is None else Position.unpack(value)
+            else:
+                self._restore(key, value)
+            restored += 1
+        self._next_offset = start(committed, kept, self._topic_id)
+        if self._next_offset > (committed or 0):
+            logger.warning(
+                "%s/%d: the group's offset %s is behind what is processed; going on at %d.",
+                *(source, self.partition, committed, self._next_offset),
+            )
         poison = self._at_hand.begin(self._next_offset)
         if poison is not None:
             logger.error(
                 "%s/%d: the worker died twice with offset %d at hand; that record becomes a dead letter.",
-                *(self.source.name, self.partition, poison),
+                *(source, self.partition, poison),
             )
-        restored = 0
-        for key, value in read_to_end(self._context.kafka, self._changelog.name, self.partition):
-            self._restore(key, value)
-            restored += 1
         logger.info(
             "%s/%d: %d state records restored, going on at offset %d.",
             self.source.name,

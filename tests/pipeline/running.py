@@ -1,6 +1,9 @@
 """A running pipeline as the tests see it: what they send, wait for and read back."""
 
-from collections.abc import Iterable
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +26,29 @@ class FindingRow:
     is_open: bool
     count: int
     evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunningPart:
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+
+@contextmanager
+def running_part(
+    name: str, data_dir: Path, *flags: str, program: Sequence[str] = ("-m", "keytrail.cli.main")
+) -> Iterator[RunningPart]:
+    """A worker or sink of the test's own, which ends at the end."""
+    log = data_dir / f"{name}-of-test.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, *program, name, "--data-dir", str(data_dir), *flags], stderr=out
+        )
+    try:
+        yield RunningPart(process, log)
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def expected_findings(keys: Iterable[Key], events: Iterable[Event]) -> set[FindingRow]:

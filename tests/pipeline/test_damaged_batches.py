@@ -1,9 +1,6 @@
 """Batches that no reader can read: the partition stops there and says so; a choice takes it past them."""
 
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +13,7 @@ from confluent_kafka.admin import (
     ConfigResource,
     ResourceType,
 )
-from running import Pipeline
+from running import Pipeline, running_part
 from scratch_stack import running_stack
 from waiting import wait_until
 from world import event
@@ -34,21 +31,6 @@ SUBJECT = "carol"
 @pytest.fixture
 def settings_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
-
-
-@contextmanager
-def part(name: str, data_dir: Path, *flags: str) -> Iterator[Path]:
-    """A worker or sink of our own; gives its log."""
-    log = data_dir / f"{name}-of-test.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "keytrail.cli.main", name, "--data-dir", str(data_dir), *flags], stderr=out
-        )
-    try:
-        yield log
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def send(pipeline: Pipeline, events: list[Event]) -> None:
@@ -91,15 +73,15 @@ def test_a_damaged_batch_of_events_stops_its_partition_until_somebody_chooses(
         assert damage_end(settings.kafka, EVENTS.name, partition, broken.first) == broken.end
 
         named = f"{EVENTS.name}/{partition}:{broken.first}"
-        with part("worker", settings_dir) as log:
-            wait_until(lambda: f"--pass-over {named}" in log.read_text(), log.read_text)
-            assert f"offsets {broken.first} to {broken.end - 1} cannot be read" in log.read_text()
+        with running_part("worker", settings_dir) as worker:
+            wait_until(lambda: f"--pass-over {named}" in worker.log.read_text(), worker.log.read_text)
+            assert f"offsets {broken.first} to {broken.end - 1} cannot be read" in worker.log.read_text()
             elsewhere = sum(end for place, end in ends(pipeline).items() if place != partition)
             # What is before the damage, and all other partitions.
             pipeline.wait_for_rows(broken.first + elsewhere)
         assert committed(pipeline, WORKER_GROUP, EVENTS.name, partition) == broken.first
 
-        with part("worker", settings_dir, "--pass-over", named):
+        with running_part("worker", settings_dir, "--pass-over", named):
             lost = broken.end - broken.first
             every = 31 + len(others)
             pipeline.wait_for_rows(every - lost)
@@ -121,10 +103,10 @@ def test_a_damaged_batch_of_enriched_events_stops_the_sink_there_until_somebody_
         broken = segment.batch_with(2)
         segment.damage_body(broken)
         named = f"{ENRICHED.name}/{partition}:{broken.first}"
-        with part("sink", settings_dir) as log:
-            wait_until(lambda: f"--pass-over {named}" in log.read_text(), log.read_text)
+        with running_part("sink", settings_dir) as sink:
+            wait_until(lambda: f"--pass-over {named}" in sink.log.read_text(), sink.log.read_text)
             pipeline.wait_for_rows(1)
-        with part("sink", settings_dir, "--pass-over", named):
+        with running_part("sink", settings_dir, "--pass-over", named):
             pipeline.wait_for_rows(4)
             assert pipeline.rows() == (4, 4)
             # The check knows that a row is missing.
@@ -155,7 +137,7 @@ def test_a_header_name_that_is_no_text_harms_nothing(settings_dir: Path) -> None
         send(pipeline, [event(subject=subject)])
         segment = Segment(settings_dir, EVENTS.name, partition)
         segment.replace(segment.batch_with(1), b"name-of-header", b"name\xff\xfe--header")
-        with part("worker", settings_dir):
+        with running_part("worker", settings_dir):
             pipeline.wait_for_rows(2)
             wait_until(lambda: letters(pipeline, "bad_magic") == [1])
             [row] = pipeline.clickhouse.rows("SELECT value, headers.name AS names FROM dead_letters")

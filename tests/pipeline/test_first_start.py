@@ -1,31 +1,15 @@
 """Workers that start together over a topic that is full already, before anything was ever committed."""
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
-from running import Pipeline
+from running import Pipeline, running_part
 from scratch_stack import running_stack
 
 from keytrail.producers.publisher import EventPublisher
 from keytrail.producers.simulation import Simulation
 
 EVENTS = 30_000
-
-
-@contextmanager
-def worker(data_dir: Path) -> Iterator[None]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "keytrail.cli.main", "worker", "--data-dir", str(data_dir)],
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_nothing_is_passed_over_where_nothing_was_committed_yet(tmp_path: Path) -> None:
@@ -35,7 +19,7 @@ def test_nothing_is_passed_over_where_nothing_was_committed_yet(tmp_path: Path) 
         publisher.close(60)
         # Each that joins moves partitions while the others fetch for the first time.
         for _ in range(3):
-            workers.enter_context(worker(settings.data_dir))
+            workers.enter_context(running_part("worker", settings.data_dir))
         pipeline = Pipeline(settings)
         pipeline.wait_for_rows(EVENTS)
         assert pipeline.rows() == (EVENTS, EVENTS)

@@ -1,14 +1,10 @@
 """A record that kills the worker: after two deaths it is a dead letter, and all others are processed."""
 
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import deadly_worker
-from running import Pipeline
+from running import Pipeline, running_part
 from scratch_stack import running_stack
 from waiting import wait_until
 from world import event
@@ -27,31 +23,20 @@ def test_what_kills_the_worker_twice_is_set_aside_and_can_be_replayed(tmp_path: 
         assert publisher.publish_all([*some[:100], deadly, *some[100:]]) == EVENTS + 1
         publisher.close(60)
 
+        deadly_program = (deadly_worker.__file__,)
         for _ in range(2):
-            with worker(settings.data_dir, deadly_worker.__file__) as dying:
-                assert dying.wait(60) == -signal.SIGKILL
-        with worker(settings.data_dir, deadly_worker.__file__) as living:
+            with running_part("worker", settings.data_dir, program=deadly_program) as dying:
+                assert dying.process.wait(60) == -signal.SIGKILL
+        with running_part("worker", settings.data_dir, program=deadly_program) as living:
             pipeline.wait_for_rows(EVENTS)
             wait_until(lambda: letters(pipeline) == ["poison"], lambda: str(letters(pipeline)))
-            assert living.poll() is None
-        with worker(settings.data_dir, "-m", "keytrail.cli.main"):
+            assert living.process.poll() is None
+        with running_part("worker", settings.data_dir):
             # A version in which it is mended.
             assert pipeline.command("deadletter", "replay", "--reason", "poison") == 0
             pipeline.wait_for_rows(EVENTS + 1)
             assert pipeline.rows() == (EVENTS + 1, EVENTS + 1)
             assert pipeline.command("status", "--check") == 0
-
-
-@contextmanager
-def worker(data_dir: Path, *program: str) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen(
-        [sys.executable, *program, "worker", "--data-dir", str(data_dir)], stderr=subprocess.DEVNULL
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def letters(pipeline: Pipeline) -> list[str]:
