@@ -28,7 +28,8 @@ class Columns:
     """What was read of the datums in `data`.  Only rows that are `sure` mean anything.
 
     `starts` and `ends` hold where a text, list or map lies in `data`, `NULL` for null; `numbers` hold longs,
-    and 0 for null; `counts` how many items a list or map has, and `firsts` where the texts of its first lie.
+    0 for null, and the numbers of enums' symbols; `counts` how many items a list or map has, and `firsts`
+    where the texts of its first lie.
     """
 
     data: bytes
@@ -101,6 +102,13 @@ class _Reading:
             numbers[rows], nulls[rows] = self._read_number(rows), 0
         self._numbers[field.name], self._starts[field.name] = numbers, nulls
 
+    def symbol(self, field: FieldCode) -> None:
+        """An enum's symbol, by its number."""
+        numbers = self._read_number(_ALL)
+        symbols = len(field.type["symbols"]) if isinstance(field.type, dict) else 0
+        self._doubt |= (numbers < 0) | (numbers >= symbols)
+        self._numbers[field.name] = numbers
+
     def texts(self, field: FieldCode) -> None:
         self._items(field, 1)
 
@@ -109,10 +117,10 @@ class _Reading:
 
     def _items(self, field: FieldCode, texts: int) -> None:
         """One block, which does not say its size, of fewer than 64 items."""
-        starts = self._at.copy()
-        count = self._bytes[self._at].astype(np.int64)
+        starts = self._next(_ALL)
+        count = self._bytes[starts].astype(np.int64)
         self._doubt |= count & 0x81 > 0
-        self._at += 1
+        self._at = starts + 1
         left = np.where(self._doubt, 0, count >> 1)
         filled = np.flatnonzero(left)
         if texts == 2:
@@ -129,7 +137,7 @@ class _Reading:
                 self._read_text(rows)
             left[rows] -= 1
         if len(filled):
-            at = np.minimum(self._at[filled], self._last[filled])
+            at = self._next(filled)
             self._doubt[filled] |= self._bytes[at] != 0
             self._at[filled] = at + 1
         self._starts[field.name], self._ends[field.name] = starts, self._at.copy()
@@ -144,7 +152,7 @@ class _Reading:
 
     def _present(self) -> Ints:
         """The rows whose optional field is not null."""
-        at = np.minimum(self._at, self._last)
+        at = self._next(_ALL)
         branch = self._bytes[at]
         self._doubt |= (branch != 0) & (branch != 2)
         self._at = at + 1
@@ -162,8 +170,16 @@ class _Reading:
         self._at[rows] = end
         return start, end
 
+    def _next(self, rows: Rows) -> Ints:
+        """Where the next byte of these rows is; a row that has none left is in doubt."""
+        at, last = self._at[rows], self._last[rows]
+        over = at >= last
+        if over.any():
+            self._doubt[rows] |= over
+        return np.minimum(at, last)
+
     def _read_number(self, rows: Rows) -> Ints:
-        at = np.minimum(self._at[rows], self._last[rows])
+        at = self._next(rows)
         byte = self._bytes[at].astype(np.int64)
         at += 1
         more = byte > 0x7F
@@ -196,6 +212,8 @@ def _step(kind: object) -> Step | None:
             return _Reading.optional_text
         case ["null", other] if (inner := _step(other)) is _Reading.number:
             return _Reading.optional_number
+        case {"type": "enum", "symbols": [_, *_]}:
+            return _Reading.symbol
         case {"type": "array", "items": "string"}:
             return _Reading.texts
         case {"type": "map", "values": "string"}:

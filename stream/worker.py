@@ -17,7 +17,7 @@ from keytrail.schemas.damage import PassOver
 from keytrail.schemas.records import Micros
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
-from keytrail.schemas.topics import EVENTS, SIGNALS, WORKER_GROUP
+from keytrail.schemas.topics import EVENTS, SIGNALS, WORKER_GROUP, Topic
 from keytrail.stream.at_hand import AtHand
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingStage
@@ -64,6 +64,8 @@ class WorkerOptions:
 class Worker:
     """Builds the Faust app; `run` serves until SIGTERM or SIGINT."""
 
+    topics: tuple[Topic, ...] = (EVENTS, SIGNALS)
+
     def __init__(self, settings: Settings, policy: Policy, options: WorkerOptions) -> None:
         self._settings = settings
         self._policy = policy
@@ -105,7 +107,7 @@ class Worker:
         )
         member = MemberOptions(
             WORKER_GROUP,
-            [EVENTS.name, SIGNALS.name],
+            [topic.name for topic in self.topics],
             SESSION_S,
             HEARTBEAT_S,
             options.batch_records,
@@ -113,7 +115,7 @@ class Worker:
             options.pass_over,
         )
         app.transport = BatchTransport(app, self._settings.kafka, member, self._fail)
-        for topic in (EVENTS, SIGNALS):
+        for topic in self.topics:
             channel = app.topic(topic.name, value_serializer="raw", key_serializer="raw", internal=False)
             app.agent(channel, name=topic.name, supervisor_strategy=mode.CrashingSupervisor)(self._agent)
         app.on_partitions_assigned.connect(cast(Any, self._assigned))

@@ -96,7 +96,7 @@ def test_a_damaged_batch_of_enriched_events_stops_the_sink_there_until_somebody_
     with running_stack(settings_dir, workers=1, sinks=0) as settings:
         pipeline = Pipeline(settings)
         subject, partition = on_one_partition(pipeline)
-        # One after the other, so that each is a batch: events at 0, 2, 4, ..., between them transactions' marks.
+        # One after the other, so that each is a batch: events at 0, 2, 4, ..., marks between them.
         for sent in range(1, 6):
             wait_until(lambda sent=sent: committed(pipeline, WORKER_GROUP, EVENTS.name, partition) == sent)
             send(pipeline, [event(subject=subject)] if sent < 5 else [])

@@ -21,10 +21,15 @@ _TYPES = st.sampled_from(
         {"type": "long", "logicalType": "timestamp-micros"},
         {"type": "array", "items": "string"},
         {"type": "map", "values": "string"},
+        {"type": "enum", "symbols": ["A", "B", "C"]},
     ]
 )
 _ASCII = st.text(st.characters(max_codepoint=127), max_size=80)
 _LONGS = st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(-300, 300), st.just(1_780_000_000_000_000))
+
+
+def _named(kind: Any, number: int) -> Any:
+    return {**kind, "name": f"Enum{number}"} if isinstance(kind, dict) and "symbols" in kind else kind
 
 
 def _value(kind: Any, text: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
@@ -35,6 +40,8 @@ def _value(kind: Any, text: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
             return st.none() | _value(other, text)
         case {"type": "array"}:
             return st.lists(text, max_size=5)
+        case {"type": "enum", "symbols": symbols}:
+            return st.sampled_from(symbols)
         case {"type": "map"}:
             return st.dictionaries(text, text, max_size=3)
     return _LONGS
@@ -44,7 +51,7 @@ def _value(kind: Any, text: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
 def _datums(draw: st.DrawFn, text: st.SearchStrategy[str] = _ASCII) -> tuple[Any, list[bytes]]:
     """A schema and some datums of it."""
     kinds = draw(st.lists(_TYPES, min_size=1, max_size=6))
-    fields = [{"name": f"f{n}", "type": kind} for n, kind in enumerate(kinds)]
+    fields = [{"name": f"f{n}", "type": _named(kind, n)} for n, kind in enumerate(kinds)]
     schema = fastavro.parse_schema({"type": "record", "name": "Some", "fields": fields})
     record = st.fixed_dictionaries({f"f{n}": _value(kind, text) for n, kind in enumerate(kinds)})
     datums = []
@@ -64,7 +71,9 @@ def _read(schema: Any, datums: list[bytes]) -> Columns:
 
 def _assert_row_is(columns: Columns, row: int, expected: dict[str, Any]) -> None:
     for name, value in expected.items():
-        if isinstance(value, str):
+        if name in columns.numbers and isinstance(value, str):
+            assert columns.numbers[name][row] == "ABC".index(value)
+        elif isinstance(value, str):
             start, end = columns.starts[name][row], columns.ends[name][row]
             assert columns.data[start:end].decode() == value
         elif isinstance(value, int):
