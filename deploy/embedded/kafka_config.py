@@ -7,8 +7,10 @@ from keytrail.schemas.errors import UsageError
 
 # A single node's settings: what counts replicas is 1, and what is sized for a fleet is small.  The
 # cleaner's default buffer alone, 128 MB, would take a quarter of the heap.  A broker that crashed may
-# come back only once its session has ended.  Consumers' places outlive a stack that lies still for
-# longer than the usual week.
+# come back only once its session has ended.  Groups' offsets are kept in small segments, so that they are
+# compacted and soon loaded: a broker that is elected anew while it still loads them has been seen to give
+# out old ones, or none for good (decision 017).  They outlive a stack that lies still for longer than the
+# usual week.
 _SERVER = """\
 # Written by keytrail before each start; changes made here are lost.
 process.roles=broker,controller
@@ -23,6 +25,7 @@ auto.create.topics.enable=false
 message.max.bytes=8388608
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
+offsets.topic.segment.bytes=1048576
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
