@@ -65,6 +65,7 @@ class Worker:
     """Builds the Faust app; `run` serves until SIGTERM or SIGINT."""
 
     topics: tuple[Topic, ...] = (EVENTS, SIGNALS)
+    group = WORKER_GROUP
 
     def __init__(self, settings: Settings, policy: Policy, options: WorkerOptions) -> None:
         self._settings = settings
@@ -73,7 +74,7 @@ class Worker:
         self._at_hand = AtHand(settings.data_dir)
         self._directory = KeyDirectory()
         self._keys = KeyFeed(settings.kafka, self._registry, self._directory)
-        self._group = GroupOffsets(settings.kafka, WORKER_GROUP)
+        self._offsets = GroupOffsets(settings.kafka, self.group)
         self._tasks: dict[TP, PartitionTask] = {}
         self._has_tasks = asyncio.Event()
         self._failure: BaseException | None = None
@@ -95,7 +96,7 @@ class Worker:
 
     def _build_app(self, options: WorkerOptions) -> faust.App:
         app = BatchApp(
-            WORKER_GROUP,
+            self.group,
             datadir=str(options.data_dir),
             store="memory://",
             web_enabled=False,
@@ -106,7 +107,7 @@ class Worker:
             stream_wait_empty=False,
         )
         member = MemberOptions(
-            WORKER_GROUP,
+            self.group,
             [topic.name for topic in self.topics],
             SESSION_S,
             HEARTBEAT_S,
@@ -174,7 +175,7 @@ class Worker:
                 await task.settle()
 
     def _task(self, tp: TP) -> PartitionTask:
-        context = TaskContext(self._settings.kafka, self._group, self._registry, self._fail)
+        context = TaskContext(self._settings.kafka, self._offsets, self._registry, self._fail)
         if tp.topic == EVENTS.name:
             at_hand = self._at_hand.slot(is_event=True, partition=tp.partition)
             reader = EventReader(self._registry, wall_clock, at_hand)

@@ -1,6 +1,6 @@
 """W1 on keytrail's own parts: its transport, tasks, transactions, columns and state, with W1's rules.
 
-    python -m benchmarks.w1.keytrail_engine SOURCE SINK STATE COUNT BATCH --data-dir DIR
+    python -m benchmarks.w1.keytrail_engine SOURCE SINK STATE COUNT --data-dir DIR
 
 Exactly once: enriched events, each subject's roles and the source offset are one transaction a batch.
 """
@@ -23,7 +23,7 @@ from benchmarks.w1.report import Report
 from keytrail.schemas import avro, strict
 from keytrail.schemas.columns import Columns
 from keytrail.schemas.settings import Settings, load_settings
-from keytrail.schemas.topics import WORKER_GROUP, Topic
+from keytrail.schemas.topics import Topic
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.partition_task import PartitionTask, TaskContext
 from keytrail.stream.policy import Policy
@@ -148,31 +148,31 @@ class W1Task(PartitionTask):
 class W1Worker(Worker):
     """The product's worker, with W1's tasks on W1's topic."""
 
-    def __init__(self, settings: Settings, source: str, sink: str, state: str, batch: int) -> None:
+    def __init__(self, settings: Settings, source: str, sink: str, state: str) -> None:
         self._source, self.sink = Topic(source, "subject"), sink
         self._state = Topic(state, "subject")
-        self.topics = (self._source,)
+        self.topics, self.group = (self._source,), sink
         self.counts: Counter[str] = Counter()
         self.report = Report("keytrail")
-        super().__init__(settings, Policy(), WorkerOptions(settings.data_dir, batch_records=batch))
+        super().__init__(settings, Policy(), WorkerOptions(settings.data_dir))
 
     def _task(self, tp: TP) -> PartitionTask:
-        context = TaskContext(self._settings.kafka, self._group, self._registry, self._fail)
+        context = TaskContext(self._settings.kafka, self._offsets, self._registry, self._fail)
         return W1Task(context, tp.partition, self, self._source, self._state)
 
 
 def main() -> None:
-    source, sink, state, count, batch, _, data_dir = sys.argv[1:]
+    source, sink, state, count, _, data_dir = sys.argv[1:]
     logging.basicConfig(level=logging.WARNING)
     settings = load_settings(data_dir=Path(data_dir))
-    worker = W1Worker(settings, source, sink, state, int(batch))
+    worker = W1Worker(settings, source, sink, state)
     threading.Thread(target=_watch, args=(settings, worker, source, int(count)), daemon=True).start()
     worker.run()
 
 
 def _watch(settings: Settings, worker: W1Worker, source: str, count: int) -> None:
     """Reports, and ends the process, once every event's offset is committed."""
-    consumer = Consumer(settings.kafka.client(group_id=WORKER_GROUP, enable_auto_commit=False))
+    consumer = Consumer(settings.kafka.client(group_id=worker.group, enable_auto_commit=False))
     places = [TopicPartition(source, number) for number in range(workload.PARTITIONS)]
     while sum(max(0, found.offset) for found in consumer.committed(places, 30)) < count:
         time.sleep(0.02)
