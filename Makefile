@@ -2,12 +2,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := build/peers/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults lint format bench lock clean
+.PHONY: help setup demo test faults lint format bench bench-check lock clean
 
 help: ## what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## create .venv with the locked packages and `keytrail` in it
 
@@ -38,13 +39,23 @@ format: setup ## let ruff rewrite the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup ## measure every stage; results under build/bench
+bench: setup $(PEERS) ## measure every stage, W1 against its peers, latency, the price of exactly-once; results under build/bench
 	$(BIN)/python -m benchmarks
+
+$(PEERS): benchmarks/peers.lock
+	$(PYTHON) -m venv build/peers
+	build/peers/bin/python -m pip install -q --require-hashes -r benchmarks/peers.lock
+	touch $@
+
+bench-check: setup ## compare the stages with benchmarks/baseline.json; says which one has slowed down
+	$(BIN)/python -m benchmarks.guard
 
 lock: setup ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header benchmarks/peers.in -o benchmarks/peers.lock
 
 clean: ## remove what setup and the tests made
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

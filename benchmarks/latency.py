@@ -1,0 +1,156 @@
+"""How long it takes from an SDK call to the finding that a subscriber reads, and to the row that SQL finds.
+
+    python -m benchmarks.latency [--rate 5000] [--seconds 300]
+
+Open loop: each call has its time in advance, and what is measured is measured from that time, so that a stall
+counts for every event that it held up.  One event in a hundred names a key of its own that nobody registered,
+which is a finding; at low rates every other one does.
+"""
+
+import argparse
+import json
+import math
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka import Consumer, TopicPartition
+
+from benchmarks.measure import machine
+from benchmarks.stack import running_stack
+from keytrail.producers.trail import AuditTrail
+from keytrail.schemas.settings import Settings
+from keytrail.schemas.topics import ANOMALIES, DEFAULT_PARTITIONS
+from keytrail.sinks.clickhouse.http import ClickHouse
+
+_PROBE = "latency-probe-"
+_POLL_S = 0.05
+_SETTLE_S = 20.0
+_WARM_S = 5.0
+
+
+@dataclass
+class Arrivals:
+    """When each probe was seen, by its number."""
+
+    seen: dict[int, float] = field(default_factory=dict)
+
+    def note(self, entity: str) -> None:
+        if entity.startswith(_PROBE):
+            self.seen.setdefault(int(entity.removeprefix(_PROBE)), time.perf_counter())
+
+
+class Findings(threading.Thread):
+    """Reads the anomaly topic as a subscriber does."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(daemon=True)
+        self.arrivals = Arrivals()
+        self._consumer = Consumer(
+            settings.kafka.reader(
+                group_id="keytrail-latency",
+                enable_auto_commit=False,
+                isolation_level="read_committed",
+                fetch_wait_max_ms=10,
+            )
+        )
+
+    def run(self) -> None:
+        self._consumer.assign([TopicPartition(ANOMALIES.name, n, 0) for n in range(DEFAULT_PARTITIONS)])
+        while True:
+            message = self._consumer.poll(1.0)
+            if message is not None and message.error() is None and (key := message.key()):
+                self.arrivals.note(key.decode())
+
+
+class Rows(threading.Thread):
+    """Asks ClickHouse again and again for the probes' rows; a row is seen up to `_POLL_S` late."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(daemon=True)
+        self.arrivals = Arrivals()
+        self._clickhouse = ClickHouse(settings.clickhouse, database=settings.database)
+
+    def run(self) -> None:
+        newest = 0
+        while True:
+            rows = self._clickhouse.rows(
+                "SELECT key_id, toUnixTimestamp64Micro(inserted_at) AS at FROM events"
+                " WHERE startsWith(key_id, {probe:String})"
+                " AND inserted_at >= fromUnixTimestamp64Micro({newest:Int64} - 1000000)",
+                params={"probe": _PROBE, "newest": newest},
+            )
+            for row in rows:
+                self.arrivals.note(str(row["key_id"]))
+                newest = max(newest, int(str(row["at"])))
+            time.sleep(_POLL_S)
+
+
+def load(settings: Settings, rate: float, seconds: float) -> dict[int, float]:
+    """Calls the SDK at its times; gives when each probe was due."""
+    every = 100 if rate >= 1000 else 2
+    due: dict[int, float] = {}
+    with AuditTrail("latency", settings=settings) as trail:
+        began = time.perf_counter() + 0.1
+        for number in range(int(rate * seconds)):
+            at = began + number / rate
+            if (wait := at - time.perf_counter()) > 0.0005:
+                time.sleep(wait)
+            if number % every == 0:
+                due[number] = at
+                trail.use("reader", key=f"{_PROBE}{number}", actor=f"prober-{number % 50}")
+            else:
+                trail.login(key=None, actor=f"user-{number % 5000}")
+        trail.close(60)
+        if trail.lost:
+            raise RuntimeError(f"the SDK lost {trail.lost} events")
+    return due
+
+
+def percentiles(due: Mapping[int, float], seen: Mapping[int, float], warm: float) -> dict[str, float]:
+    """In milliseconds, of the probes due after the first `warm` seconds."""
+    first = min(due.values()) + warm
+    waits = sorted(seen[number] - at for number, at in due.items() if number in seen and at >= first)
+    missing = sum(number not in seen for number in due)
+    found = {f"p{p}": _at(waits, p / 100) * 1000 for p in (50, 95, 99)}
+    return {**found, "max": waits[-1] * 1000, "probes": len(waits), "missing": missing}
+
+
+def _at(waits: Sequence[float], share: float) -> float:
+    return waits[min(len(waits) - 1, math.ceil(share * len(waits)) - 1)]
+
+
+def measure(rate: float, seconds: float) -> dict[str, dict[str, float]]:
+    with running_stack(workers=1, sinks=1) as settings:
+        findings, rows = Findings(settings), Rows(settings)
+        findings.start()
+        rows.start()
+        due = load(settings, rate, seconds)
+        deadline = time.monotonic() + _SETTLE_S
+        while time.monotonic() < deadline and len(rows.arrivals.seen) < len(due):
+            time.sleep(_POLL_S)
+        return {
+            "finding": percentiles(due, findings.arrivals.seen, _WARM_S),
+            "row": percentiles(due, rows.arrivals.seen, _WARM_S),
+        }
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--rate", type=float, default=5000)
+    options.add_argument("--seconds", type=float, default=60)
+    chosen = options.parse_args()
+    found = measure(chosen.rate, chosen.seconds)
+    for what, figures in found.items():
+        said = ", ".join(f"{name} {value:,.0f}" for name, value in figures.items())
+        print(f"{chosen.rate:,.0f} events/s for {chosen.seconds:.0f} s, call to {what} [ms]: {said}")
+    folder = Path("build/bench")
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {"machine": machine(), "rate": chosen.rate, "seconds": chosen.seconds, "milliseconds": found}
+    (folder / f"latency-{chosen.rate:.0f}.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
