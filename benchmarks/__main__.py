@@ -1,6 +1,11 @@
-"""Runs the benchmarks, prints a table, and keeps the numbers with the machine's facts."""
+"""Everything that `make bench` measures, one after the other; results under `build/bench`.
+
+python -m benchmarks [stages] [pipeline] [w1] [exactly_once] [latency]
+"""
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,16 +13,34 @@ from benchmarks import pipeline, stages
 from benchmarks.measure import Result, machine
 
 FOLDER = Path("build/bench")
+# In processes of their own, so that none inherits another's memory or warm caches.
+_OTHERS = {
+    "w1": [("benchmarks.w1",)],
+    "exactly_once": [("benchmarks.exactly_once",)],
+    "latency": [
+        ("benchmarks.latency", "--rate", "5000", "--seconds", "300"),
+        ("benchmarks.latency", "--rate", "20", "--seconds", "60"),
+    ],
+}
 
 
 def main() -> None:
-    results = [*stages.run(), pipeline.run()]
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    kept = {"machine": machine(), "results": [asdict(result) for result in results]}
-    (FOLDER / "results.json").write_text(json.dumps(kept, indent=1) + "\n")
-    table = _table(results)
-    (FOLDER / "results.md").write_text(table)
-    print(table)
+    chosen = set(sys.argv[1:]) or {"stages", "pipeline", *_OTHERS}
+    results: list[Result] = []
+    if "stages" in chosen:
+        results += stages.run()
+    if "pipeline" in chosen:
+        results.append(pipeline.run())
+    if results:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        kept = {"machine": machine(), "results": [asdict(result) for result in results]}
+        (FOLDER / "results.json").write_text(json.dumps(kept, indent=1) + "\n")
+        table = _table(results)
+        (FOLDER / "results.md").write_text(table)
+        print(table)
+    for name, commands in _OTHERS.items():
+        for command in commands if name in chosen else ():
+            subprocess.run([sys.executable, "-m", *command], check=True)
 
 
 def _table(results: list[Result]) -> str:
