@@ -95,7 +95,10 @@ class BatchConsumer(Consumer):
                 await asyncio.wait_for(self._arrival.wait(), timeout)
             except TimeoutError:
                 return None
-        return self._arrived.popleft()
+        taken = self._arrived.popleft()
+        # The next is fetched while this one is processed.
+        self._member.ask()
+        return taken
 
     def arrived(self, fetched: Fetched) -> None:
         """Called in Faust's loop.  Kept until it is taken: whoever waits may be cancelled meanwhile."""

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 # hear of it with their next heartbeat.
 SESSION_S = 6.0
 HEARTBEAT_S = 0.5
-BATCH_RECORDS = 5_000
+BATCH_RECORDS = 10_000
 SETTLE_S = 1.0
 STOP_S = 4.5
 CLOSE_S = 20.0
