@@ -7,7 +7,9 @@ Opening a task takes four steps, in this order; each relies on the one before:
 3. Restore the state from the changelog, and with it the position that was committed with it.
 4. Process from there on; records before it are left out, whoever delivers them.
 
-The commit of one batch runs in a thread while the next is processed.
+Records wait in the task's inbox, and one batch is all that waits when its turn comes: little when traffic is
+light, much when it is heavy.  The commit of one batch runs in a thread.  A large next batch is processed
+meanwhile; a small one is taken only afterwards, with what has come by then.
 """
 
 import asyncio
@@ -45,6 +47,8 @@ _RETRY_S = 1.0
 # librdkafka's own time limits do not hold for every request (its issue 5456).  A call that stays stuck ends
 # the process, which begins again at what is committed.
 _STUCK_S = 30.0
+# Records from which on a batch is worth processing while the one before is committed.
+_LARGE_BATCH = 1_000
 
 
 class _ClosedError(Exception):
@@ -53,16 +57,20 @@ class _ClosedError(Exception):
 
 @dataclass(frozen=True)
 class TaskContext:
-    """What every task of a worker works with; `on_failure` hears of what went wrong in the background."""
+    """What every task of a worker works with; `on_failure` hears of what went wrong.
+
+    A batch, and what may wait beside it, has at most `batch_records` records.
+    """
 
     kafka: KafkaSettings
     group: GroupOffsets
     registry: Registry
     on_failure: Callable[[BaseException], None]
+    batch_records: int
 
 
 class PartitionTask(ABC):
-    """Base of both stages' tasks.  Belongs to one event loop; `handle` is called one batch at a time.
+    """Base of both stages' tasks.  Belongs to one event loop.
 
     A task serves one assignment of its partition: after a rebalance a new one takes its place, which
     restores what was committed.
@@ -83,30 +91,30 @@ class PartitionTask(ABC):
         self._closed = False
         self._lock = asyncio.Lock()
         self._committing: asyncio.Future[None] | None = None
+        self._inbox: list[SourceRecord] = []
+        self._has_work, self._has_room = asyncio.Event(), asyncio.Event()
+        self._has_room.set()
         self._opened = asyncio.ensure_future(asyncio.to_thread(self._open))
         self._opened.add_done_callback(self._report)
+        self._running = asyncio.ensure_future(self._run())
+        self._running.add_done_callback(self._report)
 
-    async def handle(self, records: Sequence[SourceRecord]) -> None:
-        """Process a batch and send its output on the way; returns before that is committed.
-
-        A closed task handles nothing.
-        """
-        with suppress(_ClosedError):
-            await asyncio.shield(self._opened)
-            async with self._lock:
-                await self._handle(records)
-
-    async def _handle(self, records: Sequence[SourceRecord]) -> None:
-        fresh = [record for record in records if record.offset >= self._next_offset]
-        if fresh and not self._closed:
-            outgoing = await self._process(fresh)
-            self._next_offset = fresh[-1].offset + 1
-            await self._submit(outgoing, self._next_offset)
+    async def take(self, records: Sequence[SourceRecord]) -> None:
+        """Put records into the inbox, in order; waits while that is full.  A closed task takes nothing."""
+        await self._has_room.wait()
+        if self._closed:
+            return
+        self._inbox.extend(records)
+        self._has_work.set()
+        if len(self._inbox) >= self._context.batch_records:
+            self._has_room.clear()
 
     async def close(self) -> None:
-        """Wait for what is under way to be committed; the task handles nothing from now on."""
+        """Wait for what is under way to be committed; what is in the inbox is left to the next owner."""
         self._closed = True
-        await asyncio.wait([self._opened])
+        self._has_work.set()
+        self._has_room.set()
+        await asyncio.wait([self._opened, self._running])
         async with self._lock:
             if self._committing is not None:
                 await asyncio.wait([self._committing])
@@ -115,6 +123,35 @@ class PartitionTask(ABC):
     def is_open(self) -> bool:
         """True once the state is restored, until the task is closed or fails."""
         return not self._closed and self._opened.done() and self._opened.exception() is None
+
+    async def _run(self) -> None:
+        with suppress(_ClosedError):
+            await asyncio.wait([self._opened])
+            while self.is_open:
+                await self._has_work.wait()
+                async with self._lock:
+                    await self._handle_next()
+
+    async def _handle_next(self) -> None:
+        """Process a batch and send its output on the way; returns before that is committed."""
+        if len(self._inbox) < _LARGE_BATCH:
+            await self._committed()
+        if not self.is_open:
+            return
+        batch, self._inbox = self._batch()
+        if not self._inbox:
+            self._has_work.clear()
+        self._has_room.set()
+        fresh = [record for record in batch if record.offset >= self._next_offset]
+        if fresh:
+            outgoing = await self._process(fresh)
+            self._next_offset = fresh[-1].offset + 1
+            await self._submit(outgoing, self._next_offset)
+
+    def _batch(self) -> tuple[list[SourceRecord], list[SourceRecord]]:
+        """The next batch, and what is left in the inbox."""
+        most = self._context.batch_records
+        return self._inbox[:most], self._inbox[most:]
 
     @abstractmethod
     def _restore(self, key: bytes, value: bytes | None) -> None: ...

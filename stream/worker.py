@@ -79,6 +79,9 @@ class Worker:
         self._has_tasks = asyncio.Event()
         self._failure: BaseException | None = None
         self._crash: asyncio.Future[None] | None = None
+        self._context = TaskContext(
+            settings.kafka, self._offsets, self._registry, self._fail, options.batch_records
+        )
         self.app = self._build_app(options)
 
     def run(self) -> int:
@@ -130,11 +133,7 @@ class Worker:
             await self._has_tasks.wait()
             message = event.message
             if message.generation_id == self.app.consumer_generation_id:
-                try:
-                    await self._tasks[message.tp].handle(event.value)
-                except Exception as error:
-                    self._fail(error)
-                    raise
+                await self._tasks[message.tp].take(event.value)
 
     async def _assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
         """Each assignment gets tasks of its own, which begin with what is committed."""
@@ -175,7 +174,7 @@ class Worker:
                 await task.settle()
 
     def _task(self, tp: TP) -> PartitionTask:
-        context = TaskContext(self._settings.kafka, self._offsets, self._registry, self._fail)
+        context = self._context
         if tp.topic == EVENTS.name:
             at_hand = self._at_hand.slot(is_event=True, partition=tp.partition)
             reader = EventReader(self._registry, wall_clock, at_hand)

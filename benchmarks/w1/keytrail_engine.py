@@ -157,8 +157,7 @@ class W1Worker(Worker):
         super().__init__(settings, Policy(), WorkerOptions(settings.data_dir))
 
     def _task(self, tp: TP) -> PartitionTask:
-        context = TaskContext(self._settings.kafka, self._offsets, self._registry, self._fail)
-        return W1Task(context, tp.partition, self, self._source, self._state)
+        return W1Task(self._context, tp.partition, self, self._source, self._state)
 
 
 def main() -> None:
