@@ -26,7 +26,7 @@ from keytrail.schemas.topics import ANOMALIES, DEFAULT_PARTITIONS
 from keytrail.sinks.clickhouse.http import ClickHouse
 
 _PROBE = "latency-probe-"
-_POLL_S = 0.05
+_POLL_S = 0.2
 _SETTLE_S = 20.0
 _WARM_S = 5.0
 
