@@ -58,20 +58,27 @@ class DamagedPlaces:
         self._remind_s = remind_s
         self._remind_at = 0.0
         self._words: dict[tuple[str, int], str] = {}
+        self._passed: dict[tuple[str, int], int] = {}
 
     def __contains__(self, place: object) -> bool:
         return place in self._words
 
-    def meet(self, message: Message) -> range:
+    def meet(self, message: Message) -> range | None:
         """Stop the partition at the damage that `message` reports.
 
         Where somebody chose to pass over it, the consumer goes on behind it instead, and the offsets that
         are left out are given back.  What else the last fetch brought of the partition is void either way.
-        Raises `UnavailableError` where the broker is silent.
+        None: the message is an echo of damage that was met before, or of librdkafka's going astray after it;
+        nothing is void.  Raises `UnavailableError` where the broker is silent.
         """
         topic, partition, first = message.topic() or "", message.partition() or 0, message.offset() or 0
+        if first < self._passed.get((topic, partition), 0):
+            return None
         end = damage_end(self._kafka, topic, partition, first)
+        if end == first:
+            return None
         if first in self._chosen.get((topic, partition), ()):
+            self._passed[topic, partition] = end
             self._consumer.seek(TopicPartition(topic, partition, end))
             self._log.warning(
                 "%s/%d: offsets %d to %d are passed over, as chosen.", topic, partition, first, end - 1
@@ -98,10 +105,11 @@ class DamagedPlaces:
         """These are another consumer's now, or begin anew."""
         for place in places:
             self._words.pop(place, None)
+            self._passed.pop(place, None)
 
 
 def damage_end(kafka: KafkaSettings, topic: str, partition: int, first: int) -> int:
-    """The offset after the damaged batch that begins at `first`.
+    """The offset after the damaged batch that begins at `first`; `first` itself where none begins there.
 
     Kafka gives back whole batches, so an offset lies in the damaged one if asking for it ends in the same
     error; the end is found by halving.  Blocks; raises `UnavailableError` where the broker is silent.
@@ -116,6 +124,8 @@ def damage_end(kafka: KafkaSettings, topic: str, partition: int, first: int) -> 
         )
     )
     try:
+        if not _lies_within(consumer, topic, partition, first, first):
+            return first
         inside, step = first, 1
         while _lies_within(consumer, topic, partition, inside + step, first):
             inside, step = inside + step, step * 2

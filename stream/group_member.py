@@ -214,8 +214,10 @@ class GroupMember:
             if (error := message.error()) is None:
                 records[place].append(FetchedRecord(message))
             elif is_damage(error):
-                records[place].extend(map(_lost, self._damaged.meet(message)))
-                void.add(place)
+                lost = self._damaged.meet(message)
+                if lost is not None:
+                    records[place].extend(map(_lost, lost))
+                    void.add(place)
             else:
                 self._on_error(error, message.topic())
         return {place: found for place, found in records.items() if found}

@@ -142,10 +142,15 @@ class PartitionTask(ABC):
         if not self._inbox:
             self._has_work.clear()
         self._has_room.set()
-        fresh = [record for record in batch if record.offset >= self._next_offset]
+        fresh, next_offset = [], self._next_offset
+        for record in batch:
+            # What comes twice is left out, within a batch too.
+            if record.offset >= next_offset:
+                fresh.append(record)
+                next_offset = record.offset + 1
         if fresh:
             outgoing = await self._process(fresh)
-            self._next_offset = fresh[-1].offset + 1
+            self._next_offset = next_offset
             await self._submit(outgoing, self._next_offset)
 
     def _batch(self) -> tuple[list[SourceRecord], list[SourceRecord]]:

@@ -151,8 +151,8 @@ class Sink:
                     lane.add(message, now)
             elif not is_damage(error):
                 self._on_error(error, message, lane)
-            elif lane:
-                lane.position.reached(self._damaged.meet(message).stop)
+            elif lane and (lost := self._damaged.meet(message)) is not None:
+                lane.position.reached(lost.stop)
                 void.add(place)
 
     def _on_error(self, error: KafkaError, message: Message, lane: Lane | None) -> None:
