@@ -114,6 +114,23 @@ def damage_end(kafka: KafkaSettings, topic: str, partition: int, first: int) -> 
     Kafka gives back whole batches, so an offset lies in the damaged one if asking for it ends in the same
     error; the end is found by halving.  Blocks; raises `UnavailableError` where the broker is silent.
     """
+    if not _lies_within(kafka, topic, partition, first, first):
+        return first
+    inside, step = first, 1
+    while _lies_within(kafka, topic, partition, inside + step, first):
+        inside, step = inside + step, step * 2
+    outside = inside + step
+    while outside - inside > 1:
+        middle = (inside + outside) // 2
+        if _lies_within(kafka, topic, partition, middle, first):
+            inside = middle
+        else:
+            outside = middle
+    return outside
+
+
+def _lies_within(kafka: KafkaSettings, topic: str, partition: int, offset: int, first: int) -> bool:
+    # A client of its own: once astray, one may bring its errors up again after a new assignment.
     consumer = Consumer(
         kafka.reader(
             group_id="keytrail-reader",
@@ -124,26 +141,7 @@ def damage_end(kafka: KafkaSettings, topic: str, partition: int, first: int) -> 
         )
     )
     try:
-        if not _lies_within(consumer, topic, partition, first, first):
-            return first
-        inside, step = first, 1
-        while _lies_within(consumer, topic, partition, inside + step, first):
-            inside, step = inside + step, step * 2
-        outside = inside + step
-        while outside - inside > 1:
-            middle = (inside + outside) // 2
-            if _lies_within(consumer, topic, partition, middle, first):
-                inside = middle
-            else:
-                outside = middle
-        return outside
-    finally:
-        consumer.close()
-
-
-def _lies_within(consumer: Consumer, topic: str, partition: int, offset: int, first: int) -> bool:
-    consumer.assign([TopicPartition(topic, partition, offset)])
-    try:
+        consumer.assign([TopicPartition(topic, partition, offset)])
         deadline = monotonic() + _SILENCE_S
         while monotonic() < deadline:
             message = consumer.poll(_POLL_S)
@@ -156,4 +154,4 @@ def _lies_within(consumer: Consumer, topic: str, partition: int, offset: int, fi
                 return False
         raise UnavailableError(f"Kafka was silent while {topic}/{partition} was read at offset {offset}.")
     finally:
-        consumer.unassign()
+        consumer.close()

@@ -86,7 +86,8 @@ def test_a_damaged_batch_of_events_stops_its_partition_until_somebody_chooses(
             every = 31 + len(others)
             pipeline.wait_for_rows(every - lost)
             assert pipeline.rows() == (every - lost, every - lost)
-            wait_until(lambda: letters(pipeline) == list(range(broken.first, broken.end)))
+            lost_offsets = list(range(broken.first, broken.end))
+            wait_until(lambda: letters(pipeline) == lost_offsets, lambda: str(letters(pipeline)))
             assert pipeline.command("status", "--check") == 0
 
 
