@@ -149,8 +149,11 @@ def _lies_within(kafka: KafkaSettings, topic: str, partition: int, offset: int, 
                 continue
             error = message.error()
             if error is not None and is_damage(error):
-                return message.offset() == first
-            if error is None or error.code() in (KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET):
+                begins_at = message.offset() or 0
+                if begins_at <= offset:
+                    return begins_at == first
+                # Else it comes from where the client read on at random; the batch's own error comes too.
+            elif error is None or error.code() in (KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET):
                 return False
         raise UnavailableError(f"Kafka was silent while {topic}/{partition} was read at offset {offset}.")
     finally:
