@@ -68,12 +68,14 @@ class DamagedPlaces:
 
         Where somebody chose to pass over it, the consumer goes on behind it instead, and the offsets that
         are left out are given back.  What else the last fetch brought of the partition is void either way.
-        None: the message is an echo of damage that was met before, or of librdkafka's going astray after it;
-        nothing is void.  Raises `UnavailableError` where the broker is silent.
+        None: the message comes from where librdkafka read on at random; nothing is void.
+        Raises `UnavailableError` where the broker is silent.
         """
         topic, partition, first = message.topic() or "", message.partition() or 0, message.offset() or 0
-        if first < self._passed.get((topic, partition), 0):
-            return None
+        if first < (passed := self._passed.get((topic, partition), 0)):
+            # The client, astray, began the topic anew after it was told to go on behind the damage.
+            self._consumer.seek(TopicPartition(topic, partition, passed))
+            return range(0)
         end = damage_end(self._kafka, topic, partition, first)
         if end == first:
             return None
