@@ -3,16 +3,13 @@
 python -m benchmarks [stages] [pipeline] [w1] [exactly_once] [latency]
 """
 
-import json
 import subprocess
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 from benchmarks import pipeline, stages
-from benchmarks.measure import Result, machine
+from benchmarks.measure import Result, keep
 
-FOLDER = Path("build/bench")
 # In processes of their own, so that none inherits another's memory or warm caches.
 _OTHERS = {
     "w1": [("benchmarks.w1",)],
@@ -32,12 +29,7 @@ def main() -> None:
     if "pipeline" in chosen:
         results.append(pipeline.run())
     if results:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        kept = {"machine": machine(), "results": [asdict(result) for result in results]}
-        (FOLDER / "results.json").write_text(json.dumps(kept, indent=1) + "\n")
-        table = _table(results)
-        (FOLDER / "results.md").write_text(table)
-        print(table)
+        keep("results", {"results": [asdict(result) for result in results]}, _table(results))
     for name, commands in _OTHERS.items():
         for command in commands if name in chosen else ():
             subprocess.run([sys.executable, "-m", *command], check=True)

@@ -8,21 +8,17 @@ which is a finding; at low rates every other one does.
 """
 
 import argparse
-import json
 import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
-
-from benchmarks.measure import machine
-from benchmarks.stack import running_stack
+from benchmarks.measure import keep
+from benchmarks.stack import running_stack, subscriber
 from keytrail.producers.trail import AuditTrail
 from keytrail.schemas.settings import Settings
-from keytrail.schemas.topics import ANOMALIES, DEFAULT_PARTITIONS
+from keytrail.schemas.topics import ANOMALIES
 from keytrail.sinks.clickhouse.http import ClickHouse
 
 _PROBE = "latency-probe-"
@@ -48,17 +44,9 @@ class Findings(threading.Thread):
     def __init__(self, settings: Settings) -> None:
         super().__init__(daemon=True)
         self.arrivals = Arrivals()
-        self._consumer = Consumer(
-            settings.kafka.reader(
-                group_id="keytrail-latency",
-                enable_auto_commit=False,
-                isolation_level="read_committed",
-                fetch_wait_max_ms=10,
-            )
-        )
+        self._consumer = subscriber(settings, ANOMALIES)
 
     def run(self) -> None:
-        self._consumer.assign([TopicPartition(ANOMALIES.name, n, 0) for n in range(DEFAULT_PARTITIONS)])
         while True:
             message = self._consumer.poll(1.0)
             if message is not None and message.error() is None and (key := message.key()):
@@ -146,10 +134,8 @@ def main() -> None:
     for what, figures in found.items():
         said = ", ".join(f"{name} {value:,.0f}" for name, value in figures.items())
         print(f"{chosen.rate:,.0f} events/s for {chosen.seconds:.0f} s, call to {what} [ms]: {said}")
-    folder = Path("build/bench")
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = {"machine": machine(), "rate": chosen.rate, "seconds": chosen.seconds, "milliseconds": found}
-    (folder / f"latency-{chosen.rate:.0f}.json").write_text(json.dumps(kept, indent=1) + "\n")
+    figures = {"rate": chosen.rate, "seconds": chosen.seconds, "milliseconds": found}
+    keep(f"latency-{chosen.rate:.0f}", figures)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Events trickle in for all partitions.  A pause is the longest time in which one 
 did not grow by a record that a subscriber may read.
 """
 
-import json
 import signal
 import statistics
 import subprocess
@@ -13,12 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import cycle
-from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
-
-from benchmarks.measure import machine
-from benchmarks.stack import running_stack, start, stop
+from benchmarks.measure import keep
+from benchmarks.stack import running_stack, start, stop, subscriber
 from keytrail.deploy.groups import GroupMembers
 from keytrail.producers.publisher import EventPublisher
 from keytrail.producers.simulation import Simulation
@@ -54,20 +50,12 @@ class Watch(threading.Thread):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(daemon=True)
-        self._consumer = Consumer(
-            settings.kafka.reader(
-                group_id="keytrail-bench",
-                enable_auto_commit=False,
-                isolation_level="read_committed",
-                fetch_wait_max_ms=10,
-            )
-        )
+        self._consumer = subscriber(settings, ENRICHED)
         self._grew = dict.fromkeys(range(DEFAULT_PARTITIONS), time.monotonic())
         self._pauses = dict.fromkeys(range(DEFAULT_PARTITIONS), 0.0)
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        self._consumer.assign([TopicPartition(ENRICHED.name, n, 0) for n in range(DEFAULT_PARTITIONS)])
         while True:
             message = self._consumer.poll(1.0)
             if message is not None and message.error() is None:
@@ -210,11 +198,9 @@ def main() -> None:
             trickle.join()
     figures = list(bench.figures())
     lines = ["| what | median | worst | wanted at most |", "|---|---|---|---|", *(f.line() for f in figures)]
-    folder = Path("build/bench")
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = {"machine": machine(), "seconds": {figure.name: figure.seconds for figure in figures}}
-    (folder / "lifecycle.json").write_text(json.dumps(kept, indent=1) + "\n")
-    print("\n".join(lines))
+    keep(
+        "lifecycle", {"seconds": {figure.name: figure.seconds for figure in figures}}, "\n".join(lines) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """Timing one piece of work: events a second and CPU seconds, as the median of several runs."""
 
+import json
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path("build/bench")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,16 @@ def measure(stage: str, events: int, prepare: Callable[[], Callable[[], object]]
         cpus.append(cpu / events * 1e5)
     middle = statistics.median(rates)
     return Result(stage, events, middle, statistics.median(cpus), (max(rates) - min(rates)) / middle)
+
+
+def keep(name: str, figures: Mapping[str, object], table: str = "") -> None:
+    """Print the table and keep it, and the figures with the machine's facts, under `build/bench`."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    kept = {"machine": machine(), **figures}
+    (FOLDER / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n")
+    if table:
+        (FOLDER / f"{name}.md").write_text(table)
+        print(table)
 
 
 def machine() -> dict[str, str]:

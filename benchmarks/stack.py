@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from confluent_kafka import Consumer, TopicPartition
+
 from keytrail.cli.prepare import prepare
 from keytrail.deploy.embedded.commands import down, up
 from keytrail.deploy.embedded.ports import Ports
 from keytrail.schemas.errors import KeytrailError
 from keytrail.schemas.settings import Settings, load_settings
+from keytrail.schemas.topics import DEFAULT_PARTITIONS, Topic
 
 CLI = "keytrail.cli.main"
 _STOP_S = 30.0
@@ -45,6 +48,20 @@ def start(
             stderr=log,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
+
+
+def subscriber(settings: Settings, topic: Topic) -> Consumer:
+    """Reads the topic from its beginning, committed records only, as soon as they are there."""
+    consumer = Consumer(
+        settings.kafka.reader(
+            group_id="keytrail-bench",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            fetch_wait_max_ms=10,
+        )
+    )
+    consumer.assign([TopicPartition(topic.name, number, 0) for number in range(DEFAULT_PARTITIONS)])
+    return consumer
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -216,7 +216,7 @@ class GroupMember:
             elif is_damage(error):
                 lost = self._damaged.meet(message)
                 if lost is not None:
-                    records[place].extend(map(_lost, lost))
+                    records[place].extend(LostRecord(offset) for offset in lost)
                     void.add(place)
             else:
                 self._on_error(error, message.topic())
@@ -250,10 +250,6 @@ class GroupMember:
         self._early.clear()
         self._damaged.forget(self._assigned)
         self._assigned = set()
-
-
-def _lost(offset: int) -> LostRecord:
-    return LostRecord(offset)
 
 
 def _places(partitions: Sequence[TopicPartition]) -> set[Place]:

@@ -5,8 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from time import monotonic, sleep
-from typing import TypeVar
+from time import monotonic
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
@@ -18,12 +17,12 @@ from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import KEYS
 from keytrail.stream.keys import KeyDirectory, usable
+from keytrail.stream.patience import until_available
 from keytrail.stream.reading import TORN
 
 logger = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
-_RETRY_S = 1.0
+_WHO = "The feed of keys"
 _TIMEOUT_S = 30.0
 _QUERY_S = 5.0
 _POLL_S = 0.2
@@ -54,22 +53,12 @@ class KeyFeed:
 
     def start(self) -> None:
         """Load every key, then follow the topic.  Blocks until Kafka has the topic and it is read."""
-        partitions = self._until_there(self._partitions)
+        partitions = until_available(_WHO, self._partitions)
         self._applied = dict.fromkeys(partitions, 0)
         self._consumer.assign([TopicPartition(KEYS.name, p, OFFSET_BEGINNING) for p in partitions])
         self._asking = self._new_asking()
         self._thread.start()
-        self._until_there(self.catch_up)
-
-    @staticmethod
-    def _until_there(act: Callable[[], Answer]) -> Answer:
-        """What `act` gives; while it finds something unavailable, say so and try again."""
-        while True:
-            try:
-                return act()
-            except UnavailableError as error:
-                logger.warning("The worker waits: %s", error)
-                sleep(_RETRY_S)
+        until_available(_WHO, self.catch_up)
 
     def _partitions(self) -> list[int]:
         try:
@@ -136,7 +125,8 @@ class KeyFeed:
             messages = [first, *self._consumer.consume(_BATCH, 0)] if first is not None else []
             for message in messages:
                 if message.error() is None:
-                    self._until_there(partial(self._apply, message.key(), message.value(), message.offset()))
+                    apply = partial(self._apply, message.key(), message.value(), message.offset())
+                    until_available(_WHO, apply)
             if messages:
                 with self._moved:
                     for message in messages:

@@ -19,10 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from time import sleep
-from typing import TypeVar
 
-from keytrail.schemas.errors import UnavailableError
 from keytrail.schemas.records import Signal
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
@@ -34,6 +31,7 @@ from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingOutput, FindingStage
 from keytrail.stream.key_feed import KeyFeed
 from keytrail.stream.outbox import Outbox
+from keytrail.stream.patience import Done, GivenUpError, until_available
 from keytrail.stream.position import POSITION, Position, id_of_topic, start
 from keytrail.stream.signal_reading import Found, SignalReader
 from keytrail.stream.source import SourceRecord
@@ -42,17 +40,11 @@ from keytrail.stream.transaction import GroupOffsets, Outgoing, TransactionalWri
 
 logger = logging.getLogger(__name__)
 
-Done = TypeVar("Done")
-_RETRY_S = 1.0
 # librdkafka's own time limits do not hold for every request (its issue 5456).  A call that stays stuck ends
 # the process, which begins again at what is committed.
 _STUCK_S = 30.0
 # Records from which on a batch is worth processing while the one before is committed.
 _LARGE_BATCH = 1_000
-
-
-class _ClosedError(Exception):
-    """The task was closed while it waited."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +117,7 @@ class PartitionTask(ABC):
         return not self._closed and self._opened.done() and self._opened.exception() is None
 
     async def _run(self) -> None:
-        with suppress(_ClosedError):
+        with suppress(GivenUpError):
             await asyncio.wait([self._opened])
             while self.is_open:
                 await self._has_work.wait()
@@ -191,7 +183,7 @@ class PartitionTask(ABC):
 
     def _report(self, work: "asyncio.Future[None]") -> None:
         error = None if work.cancelled() else work.exception()
-        if error is None or isinstance(error, _ClosedError):
+        if error is None or isinstance(error, GivenUpError):
             return
         if self._closed and not isinstance(error, StuckError):
             # Whoever has the partition now has fenced this task and goes on from what was committed.
@@ -204,13 +196,7 @@ class PartitionTask(ABC):
         return await asyncio.to_thread(self._until_done, act)
 
     def _until_done(self, act: Callable[[], Done]) -> Done:
-        while not self._closed:
-            try:
-                return act()
-            except UnavailableError as error:
-                logger.warning("%s/%d waits: %s", self.source.name, self.partition, error)
-                sleep(_RETRY_S)
-        raise _ClosedError
+        return until_available(f"{self.source.name}/{self.partition}", act, lambda: self._closed)
 
     def _open(self) -> None:
         self._until_done(self._outbox.register)

@@ -17,12 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.measure import machine
+from benchmarks.measure import keep
 from benchmarks.stack import running_stack
 from benchmarks.w1 import workload
 from keytrail.schemas.settings import Settings
 
-FOLDER = Path("build/bench")
 PEERS_PYTHON = Path("build/peers/bin/python")
 _STREAMS = Path(__file__).parent / "peers/kafka_streams"
 _COMPACTED = {"cleanup.policy": "compact"}
@@ -153,12 +152,7 @@ def main() -> None:
                     flush=True,
                 )
     _agree(runs)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    kept = {"machine": machine(), "runs": [asdict(run) for run in runs]}
-    (FOLDER / "w1.json").write_text(json.dumps(kept, indent=1) + "\n")
-    table = _table(runs)
-    (FOLDER / "w1.md").write_text(table)
-    print(table)
+    keep("w1", {"runs": [asdict(run) for run in runs]}, _table(runs))
 
 
 def _agree(runs: Sequence[Run]) -> None:

@@ -21,7 +21,7 @@ from faust.types import TP
 from benchmarks.w1 import workload
 from benchmarks.w1.report import Report
 from keytrail.schemas import avro, strict
-from keytrail.schemas.columns import Columns
+from keytrail.schemas.columns import Columns, Rows
 from keytrail.schemas.settings import Settings, load_settings
 from keytrail.schemas.topics import Topic
 from keytrail.stream.at_hand import Slot
@@ -111,7 +111,7 @@ class W1Stage:
         return tail
 
 
-def _texts(text: str, columns: Columns, name: str, rows: "np.ndarray | slice" = slice(None)) -> list[str]:  # type: ignore[type-arg]
+def _texts(text: str, columns: Columns, name: str, rows: Rows = slice(None)) -> list[str]:
     starts, ends = columns.starts[name][rows].tolist(), columns.ends[name][rows].tolist()
     return [text[start:end] for start, end in zip(starts, ends, strict=True)]
 
