@@ -1,0 +1,178 @@
+"""The sink against ClickHouse itself: enriched events from the topic into the table, the same rows by hand.
+
+    python -m benchmarks.sink [--events 1000000] [--rounds 3]
+
+The bound: Avro blocks of the size the sink makes, ready in memory, into a table of the same form by plain
+INSERTs, two at a time as the sink does; nobody reads a topic, claims a partition or guards a row.
+Each round has a stack of its own, and times both there, the bound last.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import cycle, islice
+
+import psutil
+from confluent_kafka import Producer
+
+from benchmarks.measure import keep
+from benchmarks.stack import running_stack, start, stop
+from keytrail.producers.datum import flat_encoder
+from keytrail.producers.simulation import Simulation
+from keytrail.schemas import avro, wire
+from keytrail.schemas.errors import KeytrailError
+from keytrail.schemas.registry import Registry
+from keytrail.schemas.settings import Settings
+from keytrail.schemas.topics import DEFAULT_PARTITIONS, ENRICHED, EVENTS
+from keytrail.sinks.clickhouse.container import Writer, writer
+from keytrail.sinks.clickhouse.http import ClickHouse
+from keytrail.sinks.clickhouse.lanes import FlushRule
+from keytrail.stream.at_hand import Slot
+from keytrail.stream.event_stage import EventStage
+from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.policy import Policy
+from keytrail.stream.reading import EventReader
+from keytrail.stream.source import Record
+
+_DISTINCT = 100_000
+_BATCH = 5_000
+_AT_ONCE = 2
+_TIMEOUT_S = 600.0
+_FUTURE = 4_000_000_000_000_000
+_MIB = 1 << 20
+_NIL = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Rows a second by the sink and by ClickHouse alone; the sink's own CPU seconds and memory."""
+
+    sink: float
+    bound: float
+    sink_cpu_s_per_100k: float
+    sink_mib: float
+
+
+def enriched(settings: Settings) -> list[bytes]:
+    """Values as the worker writes them."""
+    registry = Registry(settings.registry)
+    frame = wire.frame(registry.register(EVENTS, avro.schema_text("event")))
+    encode = flat_encoder(avro.parse(avro.schema_text("event")))
+    simulation, directory = Simulation(_DISTINCT, seed=11), KeyDirectory()
+    events = [Record(offset, frame + encode(event)) for offset, event in enumerate(simulation.events())]
+    for key in list(simulation.keys()):
+        directory.apply(key)
+    reader = EventReader(registry, lambda: _FUTURE, Slot())
+    stage = EventStage(0, reader, directory, Policy(), lambda: _FUTURE, Slot())
+    batches = (events[start : start + _BATCH] for start in range(0, len(events), _BATCH))
+    return [value for batch in batches for _, value in stage.process(stage.read(batch)).enriched]
+
+
+def fill(settings: Settings, values: Sequence[bytes], count: int) -> None:
+    """The topic, with the values again and again until there are `count` of them."""
+    producer = Producer(settings.kafka.client(enable_idempotence=True, compression_type="lz4", linger_ms=20))
+    for number, chunk in enumerate(_chunks(values, count, _BATCH)):
+        messages = [{"value": value} for value in chunk]
+        while producer.produce_batch(ENRICHED.name, messages, number % DEFAULT_PARTITIONS) != len(messages):
+            raise KeytrailError("The producer's queue is full.")
+        producer.flush(60)
+
+
+def by_sink(settings: Settings, clickhouse: ClickHouse, count: int) -> tuple[float, float, float]:
+    """Rows a second from the first to the last, CPU seconds for 100,000, and the most MiB held."""
+    sink = start(settings, "sink")
+    try:
+        process = psutil.Process(sink.pid)
+        deadline, most = time.monotonic() + _TIMEOUT_S, 0
+
+        def wait_for(rows: int) -> tuple[int, float, float]:
+            nonlocal most
+            while (now := rows_of(clickhouse, "events")) < rows:
+                if sink.poll() is not None or time.monotonic() > deadline:
+                    raise KeytrailError(f"The sink stopped at {now} of {count} rows.")
+                most = max(most, process.memory_info().rss)
+                time.sleep(0.05)
+            times = process.cpu_times()
+            return now, time.monotonic(), times.user + times.system
+
+        first, began, cpu_before = wait_for(1)
+        last, ended, cpu_after = wait_for(count)
+    finally:
+        stop(sink)
+    rows = last - first
+    return rows / (ended - began), (cpu_after - cpu_before) / rows * 1e5, most / _MIB
+
+
+def by_hand(settings: Settings, clickhouse: ClickHouse, values: Sequence[bytes], count: int) -> float:
+    """Rows a second that ClickHouse takes when nothing else is done."""
+    clickhouse.run("CREATE TABLE bound AS events")
+    schema_id = wire.schema_id_of(values[0])
+    if schema_id is None:
+        raise KeytrailError("An enriched event has no wire header.")
+    blocks = list(_blocks(writer(Registry(settings.registry).text_of(schema_id)), values, count))
+    began = time.monotonic()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(
+            pool.map(
+                lambda data: clickhouse.run("INSERT INTO bound FORMAT Avro", data=data, timeout_s=60), blocks
+            )
+        )
+    took = time.monotonic() - began
+    if (rows := rows_of(clickhouse, "bound")) != count:
+        raise KeytrailError(f"{rows} of {count} rows were inserted.")
+    return count / took
+
+
+def _blocks(written: Writer, values: Sequence[bytes], count: int) -> Iterator[Sequence[bytes]]:
+    offset = 0
+    for chunk in _chunks(values, count, FlushRule().rows):
+        offsets = range(offset, offset + len(chunk))
+        datums = [value[wire.HEADER_LENGTH :] for value in chunk]
+        yield written.wrap(offsets, datums, partition=0, block=offset, incarnation=_NIL)
+        offset += len(chunk)
+
+
+def _chunks(values: Sequence[bytes], count: int, size: int) -> Iterator[list[bytes]]:
+    """The values again and again until there are `count`, so many at a time."""
+    endless = islice(cycle(values), count)
+    while chunk := list(islice(endless, size)):
+        yield chunk
+
+
+def rows_of(clickhouse: ClickHouse, table: str) -> int:
+    query = "SELECT count() AS n FROM {table:Identifier}"
+    return int(str(clickhouse.rows(query, params={"table": table})[0]["n"]))
+
+
+def measure(count: int) -> Rates:
+    with running_stack() as settings:
+        clickhouse = ClickHouse(settings.clickhouse, database=settings.database)
+        values = enriched(settings)
+        fill(settings, values, count)
+        sink, cpu, mib = by_sink(settings, clickhouse, count)
+        return Rates(sink, by_hand(settings, clickhouse, values, count), cpu, mib)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--events", type=int, default=1_000_000)
+    options.add_argument("--rounds", type=int, default=3)
+    chosen = options.parse_args()
+    rounds = [measure(chosen.events) for _ in range(chosen.rounds)]
+    middle = {name: statistics.median(asdict(r)[name] for r in rounds) for name in asdict(rounds[0])}
+    share = statistics.median(r.sink / r.bound for r in rounds)
+    lines = [
+        "| | rows/s | sink's CPU s per 100,000 | sink's MiB |",
+        "|---|---|---|---|",
+        f"| sink | {middle['sink']:,.0f} | {middle['sink_cpu_s_per_100k']:.2f} | {middle['sink_mib']:.0f} |",
+        f"| ClickHouse alone | {middle['bound']:,.0f} | | |",
+        f"| share | {share:.0%} | | |",
+    ]
+    keep("sink", {"rounds": [asdict(r) for r in rounds], "share": share}, "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
