@@ -27,7 +27,7 @@ from keytrail.schemas.errors import KeytrailError
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
 from keytrail.schemas.topics import DEFAULT_PARTITIONS, ENRICHED, EVENTS
-from keytrail.sinks.clickhouse.container import Writer, writer
+from keytrail.sinks.clickhouse.container import LINEAGE, Writer, writer
 from keytrail.sinks.clickhouse.http import ClickHouse
 from keytrail.sinks.clickhouse.lanes import FlushRule
 from keytrail.stream.at_hand import Slot
@@ -112,14 +112,12 @@ def by_hand(settings: Settings, clickhouse: ClickHouse, values: Sequence[bytes],
     schema_id = wire.schema_id_of(values[0])
     if schema_id is None:
         raise KeytrailError("An enriched event has no wire header.")
-    blocks = list(_blocks(writer(Registry(settings.registry).text_of(schema_id)), values, count))
+    written = writer(Registry(settings.registry).text_of(schema_id))
+    blocks = list(_blocks(written, values, count))
+    insert = f"INSERT INTO bound ({', '.join((*written.columns, *LINEAGE))}) FORMAT Avro"
     began = time.monotonic()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(
-            pool.map(
-                lambda data: clickhouse.run("INSERT INTO bound FORMAT Avro", data=data, timeout_s=60), blocks
-            )
-        )
+        list(pool.map(lambda data: clickhouse.run(insert, data=data), blocks))
     took = time.monotonic() - began
     if (rows := rows_of(clickhouse, "bound")) != count:
         raise KeytrailError(f"{rows} of {count} rows were inserted.")

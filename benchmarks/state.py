@@ -21,7 +21,7 @@ from benchmarks.measure import keep
 from keytrail.producers.datum import flat_encoder
 from keytrail.producers.ids import UuidV7
 from keytrail.schemas import avro, wire
-from keytrail.schemas.records import Event, Occurrence
+from keytrail.schemas.records import Event, Key, Occurrence
 from keytrail.stream import access
 from keytrail.stream.access import Role, SubjectAccess
 from keytrail.stream.at_hand import Slot
@@ -39,6 +39,7 @@ _EVENT_ID = 1
 _BEGIN = 1_700_000_000_000_000
 _FUTURE = 4_000_000_000_000_000
 _MIB = 1 << 20
+_KEY = Key("key-iam", 1, "service", "iam", "platform", "active", _BEGIN - 1)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ def measure(subjects: int) -> Growth:
     records = list(_changes(subjects))
     before = psutil.Process().memory_info().rss
     reader = EventReader(_Registry(), lambda: _FUTURE, Slot())  # type: ignore[arg-type]
-    stage = EventStage(0, reader, KeyDirectory(), Policy(), lambda: _FUTURE, Slot())
+    keys = KeyDirectory()
+    keys.apply(_KEY)
+    stage = EventStage(0, reader, keys, Policy(), lambda: _FUTURE, Slot())
     packed = access.pack(_holder())
     began = time.perf_counter()
     for number in range(subjects):
@@ -96,6 +99,7 @@ def _changes(subjects: int) -> Iterator[Record]:
     rng, new_id = random.Random(5), UuidV7()
     encode = flat_encoder(avro.parse(avro.schema_text("event")))
     for number in range(EVENTS):
+        role = rng.randrange(2 * ROLES)
         at = _BEGIN + 1_000_000 * number
         event = Event(
             event_id=new_id(),
@@ -104,12 +108,13 @@ def _changes(subjects: int) -> Iterator[Record]:
             service="iam",
             environment="production",
             actor_id="anna",
-            actor_type="human",
-            key_id=None,
+            actor_type="service",
+            key_id=_KEY.key_id,
             key_alias=None,
             action=rng.choice(("grant", "revoke")),
             subject=_name(rng.randrange(subjects)),
-            role=f"role-{rng.randrange(2 * ROLES)}",
+            role=f"role-{role}",
+            permissions=[f"use-{role}"],
             reason="joined",
             ticket="OPS-1",
         )
