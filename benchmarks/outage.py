@@ -12,8 +12,7 @@ from itertools import islice
 
 import psutil
 
-from benchmarks.stack import running_stack
-from keytrail.deploy.embedded.state import read_parts
+from benchmarks.stack import pid_of, running_stack
 from keytrail.producers.publisher import EventPublisher
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.settings import Settings
@@ -39,10 +38,6 @@ class Load(threading.Thread):
         while not self.stopping.wait(_PACE_S):
             self.sent += self._publisher.publish_all(list(islice(events, self._batch)))
         self._publisher.close(60)
-
-
-def pid_of(settings: Settings, name: str) -> int:
-    return next(part.pid for part in read_parts(settings.data_dir) if part.name == name)
 
 
 def highest(process: psutil.Process, seconds: float) -> float:

@@ -2,24 +2,27 @@
 
     python -m benchmarks.sink [--events 1000000] [--rounds 3]
 
-The bound: Avro blocks of the size the sink makes, ready in memory, into a table of the same form by plain
+The bound: Avro blocks as large as the sink's were, ready in memory, into a table of the same form by plain
 INSERTs, two at a time as the sink does; nobody reads a topic, claims a partition or guards a row.
-Each round has a stack of its own, and times both there, the bound last.
+Each round has a stack of its own, and times both there, the bound last: first with all cores for everybody,
+then with one core for ClickHouse alone and another for the broker, the sink and who inserts by hand.
 """
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from itertools import cycle, islice
+from pathlib import Path
 
 import psutil
 from confluent_kafka import Producer
 
 from benchmarks.measure import keep
-from benchmarks.stack import running_stack, start, stop
+from benchmarks.stack import pid_of, running_stack, start, stop
 from keytrail.producers.datum import flat_encoder
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas import avro, wire
@@ -29,7 +32,6 @@ from keytrail.schemas.settings import Settings
 from keytrail.schemas.topics import DEFAULT_PARTITIONS, ENRICHED, EVENTS
 from keytrail.sinks.clickhouse.container import LINEAGE, Writer, writer
 from keytrail.sinks.clickhouse.http import ClickHouse
-from keytrail.sinks.clickhouse.lanes import FlushRule
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.keys import KeyDirectory
@@ -41,6 +43,9 @@ _DISTINCT = 100_000
 _BATCH = 5_000
 _AT_ONCE = 2
 _TIMEOUT_S = 600.0
+_POLL_S = 0.25
+_BEGIN = 1_759_400_000_000_000
+_APART = 10_000_000
 _FUTURE = 4_000_000_000_000_000
 _MIB = 1 << 20
 _NIL = "00000000-0000-0000-0000-000000000000"
@@ -48,21 +53,25 @@ _NIL = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True)
 class Rates:
-    """Rows a second by the sink and by ClickHouse alone; the sink's own CPU seconds and memory."""
+    """Rows a second by the sink and by ClickHouse alone; rows a block; the sink's CPU seconds and memory."""
 
     sink: float
     bound: float
+    block: float
     sink_cpu_s_per_100k: float
     sink_mib: float
 
 
 def enriched(settings: Settings) -> list[bytes]:
-    """Values as the worker writes them."""
+    """Values as the worker writes them, of one month and in order of time, as those of a live stream are."""
     registry = Registry(settings.registry)
     frame = wire.frame(registry.register(EVENTS, avro.schema_text("event")))
     encode = flat_encoder(avro.parse(avro.schema_text("event")))
     simulation, directory = Simulation(_DISTINCT, seed=11), KeyDirectory()
-    events = [Record(offset, frame + encode(event)) for offset, event in enumerate(simulation.events())]
+    events = [
+        Record(offset, frame + encode(replace(event, occurred_at=_BEGIN + offset * _APART)))
+        for offset, event in enumerate(simulation.events())
+    ]
     for key in list(simulation.keys()):
         directory.apply(key)
     reader = EventReader(registry, lambda: _FUTURE, Slot())
@@ -94,7 +103,7 @@ def by_sink(settings: Settings, clickhouse: ClickHouse, count: int) -> tuple[flo
                 if sink.poll() is not None or time.monotonic() > deadline:
                     raise KeytrailError(f"The sink stopped at {now} of {count} rows.")
                 most = max(most, process.memory_info().rss)
-                time.sleep(0.05)
+                time.sleep(_POLL_S)
             times = process.cpu_times()
             return now, time.monotonic(), times.user + times.system
 
@@ -106,14 +115,16 @@ def by_sink(settings: Settings, clickhouse: ClickHouse, count: int) -> tuple[flo
     return rows / (ended - began), (cpu_after - cpu_before) / rows * 1e5, most / _MIB
 
 
-def by_hand(settings: Settings, clickhouse: ClickHouse, values: Sequence[bytes], count: int) -> float:
-    """Rows a second that ClickHouse takes when nothing else is done."""
+def by_hand(
+    settings: Settings, clickhouse: ClickHouse, values: Sequence[bytes], count: int, size: int
+) -> float:
+    """Rows a second that ClickHouse takes, `size` at a time, when nothing else is done."""
     clickhouse.run("CREATE TABLE bound AS events")
     schema_id = wire.schema_id_of(values[0])
     if schema_id is None:
         raise KeytrailError("An enriched event has no wire header.")
     written = writer(Registry(settings.registry).text_of(schema_id))
-    blocks = list(_blocks(written, values, count))
+    blocks = list(_blocks(written, values, count, size))
     insert = f"INSERT INTO bound ({', '.join((*written.columns, *LINEAGE))}) FORMAT Avro"
     began = time.monotonic()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -124,9 +135,9 @@ def by_hand(settings: Settings, clickhouse: ClickHouse, values: Sequence[bytes],
     return count / took
 
 
-def _blocks(written: Writer, values: Sequence[bytes], count: int) -> Iterator[Sequence[bytes]]:
+def _blocks(written: Writer, values: Sequence[bytes], count: int, size: int) -> Iterator[Sequence[bytes]]:
     offset = 0
-    for chunk in _chunks(values, count, FlushRule().rows):
+    for chunk in _chunks(values, count, size):
         offsets = range(offset, offset + len(chunk))
         datums = [value[wire.HEADER_LENGTH :] for value in chunk]
         yield written.wrap(offsets, datums, partition=0, block=offset, incarnation=_NIL)
@@ -145,13 +156,35 @@ def rows_of(clickhouse: ClickHouse, table: str) -> int:
     return int(str(clickhouse.rows(query, params={"table": table})[0]["n"]))
 
 
-def measure(count: int) -> Rates:
+def rows_a_block(clickhouse: ClickHouse) -> int:
+    """The mean of the sink's inserts."""
+    query = "SELECT round(count() / uniqExact(kafka_partition, kafka_block)) AS n FROM events"
+    return int(float(str(clickhouse.rows(query)[0]["n"])))
+
+
+def measure(count: int, *, apart: bool) -> Rates:
+    """`apart`: ClickHouse has a core of its own."""
+    own = os.sched_getaffinity(0)
     with running_stack() as settings:
         clickhouse = ClickHouse(settings.clickhouse, database=settings.database)
         values = enriched(settings)
         fill(settings, values, count)
-        sink, cpu, mib = by_sink(settings, clickhouse, count)
-        return Rates(sink, by_hand(settings, clickhouse, values, count), cpu, mib)
+        try:
+            if apart:
+                for name, core in (("clickhouse", 0), ("kafka", 1)):
+                    pin(pid_of(settings, name), core)
+                pin(os.getpid(), 1)
+            sink, cpu, mib = by_sink(settings, clickhouse, count)
+            size = rows_a_block(clickhouse)
+            return Rates(sink, by_hand(settings, clickhouse, values, count, size), size, cpu, mib)
+        finally:
+            os.sched_setaffinity(0, own)
+
+
+def pin(pid: int, core: int) -> None:
+    """All threads of the process, and those that come, run on this core."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
 
 
 def main() -> None:
@@ -159,17 +192,21 @@ def main() -> None:
     options.add_argument("--events", type=int, default=1_000_000)
     options.add_argument("--rounds", type=int, default=3)
     chosen = options.parse_args()
-    rounds = [measure(chosen.events) for _ in range(chosen.rounds)]
-    middle = {name: statistics.median(asdict(r)[name] for r in rounds) for name in asdict(rounds[0])}
-    share = statistics.median(r.sink / r.bound for r in rounds)
     lines = [
-        "| | rows/s | sink's CPU s per 100,000 | sink's MiB |",
-        "|---|---|---|---|",
-        f"| sink | {middle['sink']:,.0f} | {middle['sink_cpu_s_per_100k']:.2f} | {middle['sink_mib']:.0f} |",
-        f"| ClickHouse alone | {middle['bound']:,.0f} | | |",
-        f"| share | {share:.0%} | | |",
+        "| cores | sink, rows/s | ClickHouse alone | share | rows a block | sink's CPU s per 100,000 | MiB |",
+        "|---|---|---|---|---|---|---|",
     ]
-    keep("sink", {"rounds": [asdict(r) for r in rounds], "share": share}, "\n".join(lines) + "\n")
+    kept: dict[str, object] = {}
+    for name, apart in (("all for everybody", False), ("ClickHouse on its own", True)):
+        rounds = [measure(chosen.events, apart=apart) for _ in range(chosen.rounds)]
+        middle = Rates(*(statistics.median(column) for column in zip(*map(astuple, rounds), strict=True)))
+        share = statistics.median(r.sink / r.bound for r in rounds)
+        kept[name] = {"rounds": [asdict(r) for r in rounds], "share": share}
+        lines.append(
+            f"| {name} | {middle.sink:,.0f} | {middle.bound:,.0f} | {share:.0%} | {middle.block:,.0f}"
+            f" | {middle.sink_cpu_s_per_100k:.2f} | {middle.sink_mib:.0f} |"
+        )
+    keep("sink", kept, "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

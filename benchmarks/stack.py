@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 from keytrail.cli.prepare import prepare
 from keytrail.deploy.embedded.commands import down, up
 from keytrail.deploy.embedded.ports import Ports
+from keytrail.deploy.embedded.state import read_parts
 from keytrail.schemas.errors import KeytrailError
 from keytrail.schemas.settings import Settings, load_settings
 from keytrail.schemas.topics import DEFAULT_PARTITIONS, Topic
@@ -48,6 +49,11 @@ def start(
             stderr=log,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
+
+
+def pid_of(settings: Settings, name: str) -> int:
+    """The process of a part of the stack."""
+    return next(part.pid for part in read_parts(settings.data_dir) if part.name == name)
 
 
 def subscriber(settings: Settings, topic: Topic) -> Consumer:

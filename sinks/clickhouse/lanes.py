@@ -10,7 +10,7 @@ from keytrail.sinks.clickhouse.positions import Position
 from keytrail.sinks.clickhouse.tables import Table
 from keytrail.sinks.cluster import Place
 
-_OVERHEAD_BYTES = 512  # what a record takes beside its value: the message object, the key
+_OVERHEAD_BYTES = 300  # what a record takes beside its value: the message object, the key
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class FlushRule:
     """A block is sealed when it is large enough, or when its first record has waited long enough."""
 
     rows: int = 50_000
-    size_bytes: int = 16 * 1024 * 1024
+    size_bytes: int = 12 * 1024 * 1024
     age_s: float = 0.4
 
 

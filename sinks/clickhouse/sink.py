@@ -49,7 +49,7 @@ class SinkConfig:
     group: str = SINK_GROUP
     group_instance: str = ""
     flush: FlushRule = field(default_factory=FlushRule)
-    memory_bytes: int = 48 * 1024 * 1024
+    memory_bytes: int = 40 * 1024 * 1024
     session_timeout_s: float = 6.0
     commit_every_s: float = 1.0
     check_topics_every_s: float = 2.0
@@ -262,10 +262,11 @@ def consumer_config(kafka: KafkaSettings, config: SinkConfig) -> dict[str, str |
         partition_assignment_strategy="cooperative-sticky",
         session_timeout_ms=int(config.session_timeout_s * 1000),
         heartbeat_interval_ms=int(config.session_timeout_s * 1000 / 3),
-        # What is fetched ahead lies in memory too, a queue a partition; a full one is looked at again soon.
+        # What is fetched ahead lies in memory too; a full queue is looked at again soon.  Little of each
+        # partition at a time, so that all are read in turn, and not one to its end before the next.
         queued_max_messages_kbytes=4 * 1024,
         fetch_queue_backoff_ms=20,
-        fetch_message_max_bytes=4 * 1024 * 1024,
+        fetch_message_max_bytes=512 * 1024,
         fetch_wait_max_ms=100,
         topic_metadata_refresh_interval_ms=10_000,
         allow_auto_create_topics=False,
