@@ -88,7 +88,7 @@ def _holder() -> SubjectAccess:
     new_id = UuidV7()
     roles = {
         f"role-{number}": Role(
-            held=True, changed=Occurrence(_BEGIN + number, new_id()), permissions=("read", "write")
+            held=True, changed=Occurrence(_BEGIN + number, new_id()), permissions=(f"use-{number}",)
         )
         for number in range(ROLES)
     }

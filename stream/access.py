@@ -12,6 +12,7 @@ from keytrail.schemas.records import Event, Micros, Occurrence
 from keytrail.stream.errors import StateFormError
 
 DAY = 24 * 3600 * 1_000_000
+_json = json.JSONEncoder(separators=(",", ":")).encode
 FORM = 1  # of the packed state
 MAX_CHARS = 500_000  # of its roles' names and permissions: its state must fit a Kafka record
 _HOLDS = frozenset({"grant", "revoke", "delete"})
@@ -156,7 +157,7 @@ def pack(access: SubjectAccess) -> bytes:
         for name, r in access.roles.items()
     }
     deleted = [access.deleted.occurred_at, access.deleted.event_id] if access.deleted else None
-    return json.dumps(
+    return _json(
         [
             FORM,
             roles,
@@ -167,8 +168,7 @@ def pack(access: SubjectAccess) -> bytes:
             sorted(access.redundant),
             access.reported_team,
             access.reported_roles,
-        ],
-        separators=(",", ":"),
+        ]
     ).encode()
 
 
