@@ -57,15 +57,13 @@ class PlainWriter:
     def fence(self) -> None:
         """Nobody is shut out."""
 
-    def write(self, outgoing: Sequence[Outgoing]) -> None:
+    def commit(self, outgoing: Sequence[Outgoing], next_offset: int | None) -> None:
         for part in outgoing:
             messages = cast(list[dict[str, Any]], part.messages)
             if self._producer.produce_batch(part.topic, messages, part.partition) != len(messages):
                 raise TransactionFailedError(
                     f"{part.topic} took not all messages.", "See the broker's limits."
                 )
-
-    def commit(self, next_offset: int | None) -> None:
         self._producer.flush(_FLUSH_S)
         if next_offset is not None:
             position = TopicPartition(self._source.topic, self._source.partition, next_offset)

@@ -47,6 +47,9 @@ class KeyFeed:
         self._asking = self._consumer
         self._decoders: dict[int, Callable[[bytes, int], Key]] = {}
         self._applied: dict[int, int] = {}
+        self._asking_lock = threading.Lock()
+        self._asked_at = float("-inf")
+        self._wanted: dict[int, tuple[int, int]] = {}
         self._damage = ""
         self._moved = threading.Condition()
         self._thread = threading.Thread(target=self._follow, name="key-feed", daemon=True)
@@ -71,8 +74,15 @@ class KeyFeed:
 
     def catch_up(self) -> None:
         """Wait until every key record that is in the topic now has been applied.  Thread-safe; blocks."""
-        deadline = monotonic() + _TIMEOUT_S
-        wanted = self._watermarks(deadline)
+        called_at = monotonic()
+        deadline = called_at + _TIMEOUT_S
+        with self._asking_lock:
+            # Tasks that call at the same time share one answer.
+            if self._asked_at < called_at:
+                asked_at = monotonic()
+                self._wanted = self._watermarks(deadline)
+                self._asked_at = asked_at
+            wanted = self._wanted
         with self._moved:
             # A partition whose records were all compacted away stands at low == high.
             while any(self._applied[p] < high for p, (low, high) in wanted.items() if low < high):

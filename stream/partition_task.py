@@ -27,7 +27,7 @@ from keytrail.schemas.topics import ENRICHED, EVENTS, FINDING_STATE, SIGNALS, SU
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.compacted import read_to_end
 from keytrail.stream.errors import StuckError
-from keytrail.stream.event_stage import EventStage
+from keytrail.stream.event_stage import EventBatch, EventStage
 from keytrail.stream.finding_stage import FindingOutput, FindingStage
 from keytrail.stream.key_feed import KeyFeed
 from keytrail.stream.outbox import Outbox
@@ -162,8 +162,8 @@ class PartitionTask(ABC):
             position = StateChange(POSITION, Position(self._topic_id, next_offset).pack())
             # Before the ledger, which a check finds at the changelog's end.
             outgoing = [self._outbox.changes(self._changelog, self.partition, [position]), *outgoing]
-        self._writer.write([part for part in outgoing if part.messages])
-        self._committing = asyncio.ensure_future(self._commit(next_offset))
+        written = [part for part in outgoing if part.messages]
+        self._committing = asyncio.ensure_future(self._commit(written, next_offset))
         self._committing.add_done_callback(self._report)
 
     async def _committed(self) -> None:
@@ -171,10 +171,10 @@ class PartitionTask(ABC):
         if self._committing is not None:
             await asyncio.shield(self._committing)
 
-    async def _commit(self, next_offset: int | None) -> None:
+    async def _commit(self, outgoing: list[Outgoing], next_offset: int | None) -> None:
         """In a thread; raises `StuckError` where it does not come back."""
         try:
-            await asyncio.wait_for(asyncio.to_thread(self._writer.commit, next_offset), _STUCK_S)
+            await asyncio.wait_for(asyncio.to_thread(self._writer.commit, outgoing, next_offset), _STUCK_S)
         except TimeoutError:
             raise StuckError(
                 f"{self.source.name}/{self.partition}: a commit did not return within {_STUCK_S:.0f} s.",
@@ -246,16 +246,20 @@ class EventTask(PartitionTask):
         self._stage.restore(key, value)
 
     async def _process(self, records: Sequence[SourceRecord]) -> list[Outgoing]:
-        batch = await self._patiently(partial(self._stage.read, records))
-        # Every key change that was in Kafka before these events were read counts for them.
-        await self._patiently(self._keys.catch_up)
-        output = self._stage.process(batch)
+        output = self._stage.process(await self._patiently(partial(self._read, records)))
         return [
             self._outbox.enriched(ENRICHED, self.partition, output.enriched),
             self._outbox.signals(output.signals),
             self._outbox.dead_letters(output.dead),
             self._outbox.changes(SUBJECT_STATE, self.partition, output.changes),
         ]
+
+
+    def _read(self, records: Sequence[SourceRecord]) -> EventBatch:
+        batch = self._stage.read(records)
+        # Every key change that was in Kafka before these events were read counts for them.
+        self._keys.catch_up()
+        return batch
 
 
 class FindingTask(PartitionTask):

@@ -86,8 +86,8 @@ class TransactionalWriter:
         except KafkaException as error:
             raise self._failed("could not be fenced", error) from error
 
-    def write(self, outgoing: Sequence[Outgoing]) -> None:
-        """Begin a transaction and hand over its messages; returns before they are sent."""
+    def commit(self, outgoing: Sequence[Outgoing], next_offset: int | None) -> None:
+        """Write these in one transaction, with the source's next offset unless that is None.  Blocks."""
         try:
             self._producer.begin_transaction()
             for part in outgoing:
@@ -98,17 +98,11 @@ class TransactionalWriter:
                         f"{part.topic} took {queued} of {len(messages)} messages.",
                         "See the broker's limits on message size.",
                     )
-        except (KafkaException, BufferError) as error:
-            raise self._failed("could not be written", error) from error
-
-    def commit(self, next_offset: int | None) -> None:
-        """Commit the transaction with the source's next offset; None leaves it where it is.  Blocks."""
-        try:
             if next_offset is not None:
                 position = TopicPartition(self._source.topic, self._source.partition, next_offset)
                 self._producer.send_offsets_to_transaction([position], self._group.metadata, _TIMEOUT_S)
             self._producer.commit_transaction(_TIMEOUT_S)
-        except KafkaException as error:
+        except (KafkaException, BufferError) as error:
             raise self._failed("did not commit", error) from error
 
     def _failed(self, what: str, error: Exception) -> TransactionFailedError:

@@ -55,7 +55,7 @@ class Inserts:
         columns: Mapping[str, Mapping[str, str]],
         patience: Patience,
         *,
-        at_once: int = 2,
+        at_once: int = 4,
     ) -> None:
         self._clickhouse = clickhouse
         self._claims = claims
