@@ -94,12 +94,13 @@ def main() -> None:
 def measure(mode: str) -> Cost:
     """Starts a stack, fills it, and has one worker of this kind read it to its end."""
     with running_stack() as settings:
-        _fill(settings)
+        fill(settings, COUNT)
         return _drained(mode, settings)
 
 
-def _fill(settings: Settings) -> None:
-    simulation = Simulation(COUNT, seed=7)
+def fill(settings: Settings, count: int) -> None:
+    """The topics of keys and events, with a simulated company's."""
+    simulation = Simulation(count, seed=7)
     keys, events = KeyPublisher(settings), EventPublisher(settings)
     keys.publish_all(simulation.keys())
     keys.close(_FLUSH_S)

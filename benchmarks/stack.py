@@ -10,7 +10,6 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
-from keytrail.cli.prepare import prepare
 from keytrail.deploy.embedded.commands import down, up
 from keytrail.deploy.embedded.ports import Ports
 from keytrail.deploy.embedded.state import read_parts
@@ -23,18 +22,18 @@ _STOP_S = 30.0
 
 
 @contextmanager
-def running_stack(workers: int = 0, sinks: int = 0) -> Iterator[Settings]:
+def running_stack(
+    workers: int = 0, sinks: int = 0, partitions: int = DEFAULT_PARTITIONS
+) -> Iterator[Settings]:
     """Kafka, registry and ClickHouse with topics, schemas and tables, in a folder that goes at the end."""
     with tempfile.TemporaryDirectory(prefix="keytrail-bench-") as scratch:
         data_dir = Path(scratch)
-        apps = ("--workers", str(workers), "--sinks", str(sinks))
+        apps = ("--workers", str(workers), "--sinks", str(sinks), "--partitions", str(partitions))
         command = (sys.executable, "-m", "keytrail.cli.main", "up", *apps)
         if up(data_dir, Ports(0, 0, 0), True, (), lambda _: None, command) != 0:
             raise KeytrailError("The stack did not start.", "The lines above say why.")
         try:
-            settings = load_settings(data_dir=data_dir)
-            prepare(settings)
-            yield settings
+            yield load_settings(data_dir=data_dir)
         finally:
             down(data_dir)
 

@@ -11,7 +11,7 @@ from keytrail.deploy.embedded.part import Part
 from keytrail.deploy.embedded.ports import Ports
 from keytrail.deploy.groups import GroupMembers
 from keytrail.schemas.settings import Settings, find_data_dir
-from keytrail.schemas.topics import SINK_GROUP, WORKER_GROUP
+from keytrail.schemas.topics import DEFAULT_PARTITIONS, SINK_GROUP, WORKER_GROUP
 
 _KEYTRAIL = (sys.executable, "-m", "keytrail.cli.main")
 
@@ -32,31 +32,42 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="stream workers (%(default)s)")
     parser.add_argument("--sinks", type=int, default=1, metavar="N", help="ClickHouse sinks (%(default)s)")
+    parser.add_argument(
+        "--partitions",
+        type=int,
+        default=DEFAULT_PARTITIONS,
+        metavar="N",
+        help="partitions of topics that are not there yet (%(default)s)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    applications = Applications(options.workers, options.sinks)
+    applications = Applications(options.workers, options.sinks, options.partitions)
     return up(
         find_data_dir(options.data_dir),
         Ports(options.kafka_port, options.registry_port, options.clickhouse_port),
         options.detach,
         applications.parts(),
         applications.prepare,
-        (*_KEYTRAIL, "up", "--workers", str(options.workers), "--sinks", str(options.sinks)),
+        (
+            *(*_KEYTRAIL, "up", "--workers", str(options.workers), "--sinks", str(options.sinks)),
+            *("--partitions", str(options.partitions)),
+        ),
     )
 
 
 class Applications:
     """The worker and sink processes; each is ready once its consumer group has it as a member."""
 
-    def __init__(self, workers: int, sinks: int) -> None:
+    def __init__(self, workers: int, sinks: int, partitions: int) -> None:
         self._workers = workers
         self._sinks = sinks
+        self._partitions = partitions
         self._groups: GroupMembers | None = None
 
     def prepare(self, settings: Settings) -> None:
         """Runs once the engines are ready, before any of `parts` starts."""
-        prepare(settings)
+        prepare(settings, self._partitions)
         groups = GroupMembers(settings.kafka)
         for group in (WORKER_GROUP, SINK_GROUP):
             groups.leave_out_present(group)

@@ -20,6 +20,7 @@ from keytrail.deploy.embedded.state import PARTS_FILE, PartStatus, read_parts
 from keytrail.deploy.embedded.supervisor import Supervisor
 from keytrail.deploy.embedded.warden import Warden
 from keytrail.schemas.settings import KafkaSettings, Settings, load_settings
+from keytrail.schemas.topics import DEFAULT_PARTITIONS
 
 WORKERS, SINKS = 2, 2
 # A part that is killed every minute is not one that crashes in a loop.
@@ -72,7 +73,7 @@ def fault_stack(data_dir: Path) -> Iterator[FaultStack]:
         listeners = _listeners(_port(f"//{engines.kafka_bootstrap}"), inner, proxies)
         parts = [_with_listeners(p, listeners) if p.name == "kafka" else p for p in engines.parts]
         loop.call(supervisor.start(parts), _START_S)
-        applications = Applications(WORKERS, SINKS)
+        applications = Applications(WORKERS, SINKS, DEFAULT_PARTITIONS)
         applications.prepare(settings)
         apps = [
             replace(part, env=_env(part, data_dir, proxies), is_ready=_at_once)
