@@ -268,6 +268,7 @@ def consumer_config(kafka: KafkaSettings, config: SinkConfig) -> dict[str, str |
         fetch_queue_backoff_ms=20,
         fetch_message_max_bytes=512 * 1024,
         fetch_wait_max_ms=100,
+        fetch_min_bytes=512 * 1024,
         topic_metadata_refresh_interval_ms=10_000,
         allow_auto_create_topics=False,
     )

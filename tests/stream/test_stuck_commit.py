@@ -20,13 +20,13 @@ def test_a_commit_that_does_not_return_is_an_error_that_names_the_partition(
     # Of a task only what its commit needs: a real one would open its partition in Kafka.
     task = object.__new__(EventTask)
     task.source, task.partition = EVENTS, 3
-    vars(task)["_writer"] = SimpleNamespace(commit=lambda _offset: released.wait(30))
+    vars(task)["_writer"] = SimpleNamespace(commit=lambda _outgoing, _offset: released.wait(30))
     failures: list[BaseException] = []
     vars(task)["_context"] = SimpleNamespace(on_failure=failures.append)
     task._closed = True  # even one that is closed: nothing else would end the process
 
     async def commit() -> None:
-        work = asyncio.ensure_future(task._commit(7))
+        work = asyncio.ensure_future(task._commit([], 7))
         work.add_done_callback(task._report)
         try:
             await asyncio.wait([work])
