@@ -1,18 +1,25 @@
 """Everything that `make bench` measures, one after the other; results under `build/bench`.
 
-python -m benchmarks [stages] [pipeline] [w1] [exactly_once] [latency]
+python -m benchmarks [stages] [pipeline] [state] [sdk] [w1] [sink] [scale] [exactly_once] [latency]
+
+Not among them, for their length: `benchmarks.soak`, `benchmarks.outage` and `benchmarks.lifecycle`.
 """
 
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from benchmarks import pipeline, stages
 from benchmarks.measure import Result, keep
 
 # In processes of their own, so that none inherits another's memory or warm caches.
-_OTHERS = {
+_OTHERS: Mapping[str, Sequence[tuple[str, ...]]] = {
+    "state": [("benchmarks.state",)],
+    "sdk": [("benchmarks.sdk",)],
     "w1": [("benchmarks.w1",)],
+    "sink": [("benchmarks.sink",)],
+    "scale": [("benchmarks.scale",)],
     "exactly_once": [("benchmarks.exactly_once",)],
     "latency": [
         ("benchmarks.latency", "--rate", "5000", "--seconds", "300"),
