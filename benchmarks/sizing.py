@@ -67,7 +67,8 @@ class Fleet:
 
 
 def fleet(demand: Demand, costs: Costs) -> Fleet:
-    """A worker is one process of Python, and so one core's.  Followers of a partition write what its leader writes: half the leader's CPU is counted for each."""
+    """A worker is one process of Python, and so has one core's time.  Followers of a partition write what its
+    leader writes: half the leader's CPU is counted for each."""
     hundreds_of_thousands = demand.rate / 1e5
     partitions = demand.workers * demand.partitions_a_worker
     # Both stages of each partition commit.

@@ -6,7 +6,8 @@ or null, arrays of strings and maps of strings.  A property test holds it to fas
 """
 
 from collections.abc import Callable, Mapping
-from operator import attrgetter
+from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any, cast
 
 from fastavro.types import Schema
@@ -32,11 +33,11 @@ def flat_encoder(schema: Schema) -> Encode:
     fields = cast(Mapping[str, Any], schema)["fields"]
     names = [field["name"] for field in fields]
     writers = [_writer(field["type"]) for field in fields]
-    values_of = attrgetter(*names)
+    joined = _joined(names, writers)
 
     def encode(record: object) -> bytes:
         try:
-            return b"".join([write(value) for write, value in zip(writers, values_of(record), strict=True)])
+            return joined(record)
         except UnicodeEncodeError:
             raise
         except _WRONG as error:
@@ -46,6 +47,23 @@ def flat_encoder(schema: Schema) -> Encode:
             ) from error
 
     return encode
+
+
+def _joined(names: list[str], writers: list[_Write]) -> Encode:
+    """One generated expression for the whole record: a loop over its fields takes twice as long."""
+    if not all(name.isidentifier() and not iskeyword(name) for name in names):
+        raise SchemaError("A field's name is no identifier.", "Use schemas.avro.encoder.")
+    parts: list[str] = []
+    scope: dict[str, Any] = {"ABSENT": b"\0"}
+    for number, (name, write) in enumerate(zip(names, writers, strict=True)):
+        scope[f"write{number}"] = write.inner if isinstance(write, _Optional) else write
+        written = f"write{number}(record.{name})"
+        if isinstance(write, _Optional):
+            written = f"ABSENT if (value := record.{name}) is None else b'\\2' + write{number}(value)"
+        parts.append(written)
+    source = f"def encode(record): return b''.join(({', '.join(parts)},))"
+    exec(source, scope)  # noqa: S102 - names are identifiers, checked above
+    return cast(Encode, scope["encode"])
 
 
 _WRONG = (AttributeError, TypeError, ValueError, OverflowError)
@@ -69,7 +87,7 @@ def _writer(kind: object) -> _Write:
         case "boolean":
             return _boolean
         case ["null", inner]:
-            return _optional(_writer(inner))
+            return _Optional(_writer(inner))
         case {"type": "array", "items": "string"}:
             return _texts
         case {"type": "map", "values": "string"}:
@@ -104,8 +122,14 @@ def _text(value: str) -> bytes:
     return (_SHORT[size] if size < 4096 else zigzag(size)) + encoded
 
 
-def _optional(write: _Write) -> _Write:
-    return lambda value: b"\0" if value is None else b"\2" + write(value)
+@dataclass(frozen=True)
+class _Optional:
+    """Writes null or what `inner` writes."""
+
+    inner: _Write
+
+    def __call__(self, value: Any) -> bytes:
+        return b"\0" if value is None else b"\2" + self.inner(value)
 
 
 def _texts(values: list[str]) -> bytes:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from keytrail.producers.publisher import DeliveryError
@@ -15,6 +16,8 @@ _LOG = logging.getLogger("keytrail.producers")
 _FULL_PAUSE_S = 0.05
 _AWAY_PAUSE_S = 1.0
 _IDLE_S = 1.0
+# Between two looks, so that a busy service's calls are taken many at a time: a look costs its threads time.
+_GATHER_S = 0.002
 _WARN_EVERY_S = 60.0
 
 
@@ -40,7 +43,9 @@ class Outbox:
         self._capacity = capacity
         self._name = name
         self._changed = threading.Condition()
-        self._waiting: deque[Event] = deque()
+        self._waiting: list[Event] = []
+        self._at_hand: deque[Event] = deque()  # the worker's, oldest first
+        self._idle = False
         self._give_up_at: float | None = None
         self._undelivered = 0
         self._lost = 0
@@ -58,10 +63,12 @@ class Outbox:
         with self._changed:
             if self._give_up_at is not None:
                 return "the trail is closed"
-            if len(self._waiting) >= self._capacity:
+            if len(self._waiting) + len(self._at_hand) >= self._capacity:
                 return f"{self._capacity} events already wait for Kafka"
             self._waiting.append(event)
-            self._changed.notify()
+            if self._idle:
+                self._idle = False
+                self._changed.notify()
         return None
 
     def lose(self, count: int, why: str) -> None:
@@ -79,8 +86,9 @@ class Outbox:
             self._changed.notify()
         self._worker.join(max(0.0, self._give_up_at - time.monotonic()))
         with self._changed:
-            left = len(self._waiting) + self._undelivered
+            left = len(self._waiting) + len(self._at_hand) + self._undelivered
             self._waiting.clear()
+            self._at_hand.clear()
             self._undelivered = 0
         if left:
             self._warn_at = 0.0
@@ -88,25 +96,42 @@ class Outbox:
         return left
 
     def _work(self) -> None:
-        while (event := self._next()) is not None and self._sent(event):
-            with self._changed:
-                if self._waiting:
-                    self._waiting.popleft()
+        while self._more() and self._all_sent():
+            time.sleep(_GATHER_S)
         left = self._flushed()
         with self._changed:
             self._undelivered = left
 
-    def _next(self) -> Event | None:
-        """The event that has waited longest, once there is one; None when closed and empty."""
+    def _more(self) -> bool:
+        """Takes what waits in hand, once there is something; False when closed and empty."""
         while True:
             with self._changed:
                 if not self._waiting and self._give_up_at is None:
+                    self._idle = True
                     self._changed.wait(_IDLE_S)
+                    self._idle = False
                 if self._waiting:
-                    return self._waiting[0]
+                    self._at_hand.extend(self._waiting)
+                    self._waiting.clear()
+                    return True
                 if self._give_up_at is not None:
-                    return None
+                    return False
             self._settled(self._outlet.check)
+
+    def _all_sent(self) -> bool:
+        """Sends what is at hand; False where time ran out."""
+        while (event := self._oldest()) is not None:
+            if not self._sent(event):
+                return False
+            with suppress(IndexError):
+                self._at_hand.popleft()
+        return True
+
+    def _oldest(self) -> Event | None:
+        # Closing clears it from another thread.
+        with suppress(IndexError):
+            return self._at_hand[0]
+        return None
 
     def _sent(self, event: Event) -> bool:
         """Offers the event until it is taken or found impossible; False where time ran out."""
