@@ -137,7 +137,8 @@ def main() -> None:
         held: list[Held] = []
         while load.stored < chosen.events:
             if not (worker.is_running() and sink.is_running() and (load.is_alive() or load.stored)):
-                raise KeytrailError("A part has ended.", "Look at its log.")
+                said = "\n".join(log.read_text()[-2_000:] for log in settings.data_dir.rglob("worker*.log"))
+                raise KeytrailError(f"A part has ended.\n{said}")
             load.stored = whole(clickhouse.rows("SELECT count() AS n FROM events")[0], "n")
             if load.stored >= (len(held) + 1) * _STEP:
                 now = (part.memory_info().rss / _MIB for part in (worker, sink))

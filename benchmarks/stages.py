@@ -12,8 +12,8 @@ from keytrail.schemas.topics import Topic
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingStage
-from keytrail.stream.garbage import calm_collector
 from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.memory import calm_collector
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
 from keytrail.stream.seen import SeenIds

@@ -26,8 +26,8 @@ from keytrail.stream import access
 from keytrail.stream.access import Role, SubjectAccess
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventStage
-from keytrail.stream.garbage import calm_collector
 from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.memory import calm_collector
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
 from keytrail.stream.source import Record

@@ -27,7 +27,7 @@ class Change(Enum):
     HOLDING = auto()  # the roles it holds, or its team
 
 
-@dataclass
+@dataclass(slots=True)
 class Role:
     """One role of a subject.  `last_used_day` counts days since 1970; -1: never used."""
 
@@ -42,7 +42,7 @@ class Role:
         return self.changed.occurred_at // DAY
 
 
-@dataclass
+@dataclass(slots=True)
 class SubjectAccess:
     """One subject.  `reported` is the team and the number of roles it last told its peers."""
 

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,10 +21,10 @@ from keytrail.schemas.topics import EVENTS, SIGNALS, WORKER_GROUP, Topic
 from keytrail.stream.at_hand import AtHand
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingStage
-from keytrail.stream.garbage import calm_collector
 from keytrail.stream.group_member import MemberOptions
 from keytrail.stream.key_feed import KeyFeed
 from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.memory import calm_collector, give_back
 from keytrail.stream.partition_task import EventTask, FindingTask, PartitionTask, TaskContext
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
@@ -52,6 +52,8 @@ def wall_clock() -> Micros:
 class WorkerOptions:
     """`instance` names a static member of the group, which keeps its partitions over a quick restart.
 
+    A batch has at most `batch_records` records; a worker with more than two partitions of a topic has two
+    such batches' records at hand for all of them together, so that its memory does not grow with them.
     `pass_over` names damaged batches to go on without; each of their records becomes a dead letter.
     """
 
@@ -68,8 +70,10 @@ class Worker:
     group = WORKER_GROUP
 
     def __init__(self, settings: Settings, policy: Policy, options: WorkerOptions) -> None:
+        give_back()
         self._settings = settings
         self._policy = policy
+        self._options = options
         self._registry = Registry(settings.registry)
         self._at_hand = AtHand(settings.data_dir)
         self._directory = KeyDirectory()
@@ -138,6 +142,9 @@ class Worker:
     async def _assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
         """Each assignment gets tasks of its own, which begin with what is committed."""
         await self._close_tasks()
+        events = sum(tp.topic == self.topics[0].name for tp in assigned)
+        most = self._options.batch_records
+        self._context = replace(self._context, batch_records=min(most, max(1, 2 * most // max(1, events))))
         self._tasks = {tp: self._task(tp) for tp in sorted(assigned)}
         self._has_tasks.set()
 
