@@ -21,7 +21,7 @@ def calm_collector() -> None:
 
 
 def give_back() -> None:
-    """Have glibc keep little of what was freed; call it before threads start.  Does nothing with another libc.
+    """Have glibc keep little of what was freed; call it before threads start.  Nothing with another libc.
 
     By default each thread keeps an arena of its own, and a worker has dozens of threads, most of them
     librdkafka's; blocks of up to 32 MiB are kept, once such a block was freed.  A worker under load held a

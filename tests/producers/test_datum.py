@@ -79,3 +79,9 @@ def test_text_that_utf8_cannot_hold_is_told_apart() -> None:
 def test_a_schema_with_records_in_it_is_refused() -> None:
     with pytest.raises(SchemaError):
         flat_encoder(avro.parse(avro.schema_text("deadletter")))
+
+
+@pytest.mark.parametrize("name", ["class", "two words", "x); raise SystemExit(("])
+def test_a_field_whose_name_is_no_identifier_is_refused(name: str) -> None:
+    with pytest.raises(SchemaError):
+        flat_encoder({"type": "record", "name": "r", "fields": [{"name": name, "type": "string"}]})

@@ -1,0 +1,68 @@
+"""A small batch waits a moment after the commit before it; a large one and closing end the wait."""
+
+import asyncio
+
+import pytest
+
+from keytrail.stream import partition_task
+from keytrail.stream.partition_task import EventTask
+from keytrail.stream.source import Record
+
+_LONG_S = 3600.0
+
+
+def _task(rested_in_s: float) -> EventTask:
+    # Of a task only what its rest needs: a real one would open its partition in Kafka.
+    task = object.__new__(EventTask)
+    task._closed = False
+    task._inbox = [Record(0, b"")]
+    task._has_work = asyncio.Event()
+    task._rested_at = asyncio.get_running_loop().time() + rested_in_s
+    return task
+
+
+def test_what_comes_meanwhile_does_not_end_the_rest() -> None:
+    async def rest() -> None:
+        task = _task(_LONG_S)
+        resting = asyncio.ensure_future(task._rest())
+        for offset in range(1, 10):
+            task._inbox.append(Record(offset, b""))
+            task._has_work.set()
+            await asyncio.sleep(0)
+        assert not resting.done()
+        resting.cancel()
+
+    asyncio.run(rest())
+
+
+def test_a_large_batch_ends_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partition_task, "_LARGE_BATCH", 10)
+
+    async def rest() -> None:
+        task = _task(_LONG_S)
+        resting = asyncio.ensure_future(task._rest())
+        await asyncio.sleep(0)
+        task._inbox.extend(Record(offset, b"") for offset in range(1, 10))
+        task._has_work.set()
+        await asyncio.wait_for(resting, 30)
+
+    asyncio.run(rest())
+
+
+def test_closing_ends_the_rest() -> None:
+    async def rest() -> None:
+        task = _task(_LONG_S)
+        resting = asyncio.ensure_future(task._rest())
+        await asyncio.sleep(0)
+        task._closed = True
+        task._has_work.set()
+        await asyncio.wait_for(resting, 30)
+
+    asyncio.run(rest())
+
+
+def test_long_after_a_commit_nothing_waits() -> None:
+    async def rest() -> None:
+        await asyncio.wait_for(_task(-1.0)._rest(), 30)
+
+    asyncio.run(rest())
