@@ -27,7 +27,7 @@ class StateStore(Generic[Value]):
         prefix: str,
         pack: Callable[[Value], bytes],
         unpack: Callable[[bytes], Value],
-        live: int = 8_000,
+        live: int = 4_000,
     ) -> None:
         """`prefix` keeps the stores of one changelog apart; `live` bounds the values kept unpacked."""
         self.prefix = f"{prefix}/".encode()

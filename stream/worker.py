@@ -52,8 +52,8 @@ def wall_clock() -> Micros:
 class WorkerOptions:
     """`instance` names a static member of the group, which keeps its partitions over a quick restart.
 
-    A batch has at most `batch_records` records; a worker with more than two partitions of a topic has two
-    such batches' records at hand for all of them together, so that its memory does not grow with them.
+    A batch has at most `batch_records` records, and all partitions' batches of one topic together half as
+    many again, so that a worker's memory does not grow with its partitions.
     `pass_over` names damaged batches to go on without; each of their records becomes a dead letter.
     """
 
@@ -144,7 +144,9 @@ class Worker:
         await self._close_tasks()
         events = sum(tp.topic == self.topics[0].name for tp in assigned)
         most = self._options.batch_records
-        self._context = replace(self._context, batch_records=min(most, max(1, 2 * most // max(1, events))))
+        self._context = replace(
+            self._context, batch_records=min(most, max(1, 3 * most // max(1, 2 * events)))
+        )
         self._tasks = {tp: self._task(tp) for tp in sorted(assigned)}
         self._has_tasks.set()
 
