@@ -142,11 +142,10 @@ class Worker:
     async def _assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
         """Each assignment gets tasks of its own, which begin with what is committed."""
         await self._close_tasks()
-        events = sum(tp.topic == self.topics[0].name for tp in assigned)
+        of_a_topic = max(1, sum(tp.topic == self.topics[0].name for tp in assigned))
         most = self._options.batch_records
-        self._context = replace(
-            self._context, batch_records=min(most, max(1, 3 * most // max(1, 2 * events)))
-        )
+        share = min(most, max(1, 3 * most // (2 * of_a_topic)))
+        self._context = replace(self._context, batch_records=share)
         self._tasks = {tp: self._task(tp) for tp in sorted(assigned)}
         self._has_tasks.set()
 
