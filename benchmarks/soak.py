@@ -11,7 +11,7 @@ import argparse
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import psutil
@@ -70,7 +70,7 @@ class Load(threading.Thread):
                 queue_buffering_max_messages=_AHEAD,
             )
         )
-        bodies = list(self._bodies())
+        changes, uses = self._bodies(("grant", "revoke")), self._bodies(("use",))
         for start in range(0, self._events, _CHUNK):
             while start > self.stored + _AHEAD:
                 time.sleep(_POLL_S)
@@ -78,14 +78,17 @@ class Load(threading.Thread):
             messages = [
                 {"key": key, "value": frame + b"\x48" + _ID.format(number).encode() + body}
                 for number in range(start, start + _CHUNK)
-                for key, body in (bodies[number * 7_919 % len(bodies)],)
+                for bodies in (uses if number % 10 else changes,)
+                for key, body in (bodies[number // 10 * 7_919 % self._subjects],)
             ]
             producer.produce_batch(EVENTS.name, messages)
             producer.flush(60)
 
-    def _bodies(self) -> Iterator[tuple[bytes, bytes]]:
+    def _bodies(self, actions: Sequence[str]) -> list[tuple[bytes, bytes]]:
+        """For each subject its name and an event without its id."""
         rng = random.Random(3)
         encode = flat_encoder(avro.parse(avro.schema_text("event")))
+        bodies = []
         use = Event(
             event_id=_ID.format(0),
             occurred_at=_BEGIN,
@@ -103,19 +106,20 @@ class Load(threading.Thread):
             reason="nightly run",
             ticket="OPS-42",
         )
-        for number in range(2 * self._subjects):
+        for number in range(self._subjects):
             role = rng.randrange(_ROLES)
-            action = "use" if number % 10 else rng.choice(("grant", "revoke"))
+            action = rng.choice(actions)
             event = replace(
                 use,
                 occurred_at=_BEGIN + number * 1_000_000,
                 key_id=f"key-{number % _KEYS}",
                 action=action,
-                subject=f"user-{number % self._subjects}@example.com",
+                subject=f"user-{number}@example.com",
                 role=f"role-{role}",
                 permissions=[f"use-{role}"] if action == "grant" else [],
             )
-            yield event.whose.encode(), encode(event)[37:]
+            bodies.append((event.whose.encode(), encode(event)[37:]))
+        return bodies
 
 
 def main() -> None:
