@@ -3,7 +3,7 @@
     python -m benchmarks.sink [--events 1000000] [--rounds 3]
 
 The bound: Avro blocks as large as the sink's were, ready in memory, into a table of the same form by plain
-INSERTs, two at a time as the sink does; nobody reads a topic, claims a partition or guards a row.
+INSERTs, four at a time as the sink does; nobody reads a topic, claims a partition or guards a row.
 Each round has a stack of its own, and times both there, the bound last: first with all cores for everybody,
 then with one core for ClickHouse alone and another for the broker, the sink and who inserts by hand.
 """
@@ -18,11 +18,11 @@ from dataclasses import asdict, astuple, dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 
-import psutil
 from confluent_kafka import Producer
 
 from benchmarks.measure import keep
-from benchmarks.stack import pid_of, running_stack, start, stop
+from benchmarks.scale import drain
+from benchmarks.stack import pid_of, running_stack
 from keytrail.producers.datum import flat_encoder
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas import avro, wire
@@ -41,13 +41,10 @@ from keytrail.stream.source import Record
 
 _DISTINCT = 100_000
 _BATCH = 5_000
-_AT_ONCE = 2
-_TIMEOUT_S = 600.0
-_POLL_S = 0.25
+_AT_ONCE = 4
 _BEGIN = 1_759_400_000_000_000
 _APART = 10_000_000
 _FUTURE = 4_000_000_000_000_000
-_MIB = 1 << 20
 _NIL = "00000000-0000-0000-0000-000000000000"
 
 
@@ -88,31 +85,6 @@ def fill(settings: Settings, values: Sequence[bytes], count: int) -> None:
         while producer.produce_batch(ENRICHED.name, messages, number % DEFAULT_PARTITIONS) != len(messages):
             raise KeytrailError("The producer's queue is full.")
         producer.flush(60)
-
-
-def by_sink(settings: Settings, clickhouse: ClickHouse, count: int) -> tuple[float, float, float]:
-    """Rows a second from the first to the last, CPU seconds for 100,000, and the most MiB held."""
-    sink = start(settings, "sink")
-    try:
-        process = psutil.Process(sink.pid)
-        deadline, most = time.monotonic() + _TIMEOUT_S, 0
-
-        def wait_for(rows: int) -> tuple[int, float, float]:
-            nonlocal most
-            while (now := rows_of(clickhouse, "events")) < rows:
-                if sink.poll() is not None or time.monotonic() > deadline:
-                    raise KeytrailError(f"The sink stopped at {now} of {count} rows.")
-                most = max(most, process.memory_info().rss)
-                time.sleep(_POLL_S)
-            times = process.cpu_times()
-            return now, time.monotonic(), times.user + times.system
-
-        first, began, cpu_before = wait_for(1)
-        last, ended, cpu_after = wait_for(count)
-    finally:
-        stop(sink)
-    rows = last - first
-    return rows / (ended - began), (cpu_after - cpu_before) / rows * 1e5, most / _MIB
 
 
 def by_hand(
@@ -174,9 +146,10 @@ def measure(count: int, *, apart: bool) -> Rates:
                 for name, core in (("clickhouse", 0), ("kafka", 1)):
                     pin(pid_of(settings, name), core)
                 pin(os.getpid(), 1)
-            sink, cpu, mib = by_sink(settings, clickhouse, count)
+            sink = drain(settings, "sink", 1, "clickhouse", lambda: rows_of(clickhouse, "events"), count)
             size = rows_a_block(clickhouse)
-            return Rates(sink, by_hand(settings, clickhouse, values, count, size), size, cpu, mib)
+            bound = by_hand(settings, clickhouse, values, count, size)
+            return Rates(sink.per_s, bound, size, sink.cpu_s_per_100k, sink.most_mib)
         finally:
             os.sched_setaffinity(0, own)
 

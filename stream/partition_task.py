@@ -130,13 +130,15 @@ class PartitionTask(ABC):
 
     async def _handle_next(self) -> None:
         """Process a batch and send its output on the way; returns before that is committed."""
-        if len(self._inbox) < _LARGE_BATCH:
+        if not self._is_large:
             await self._committed()
             await self._rest()
         if not self.is_open:
             return
         batch, self._inbox = self._batch()
-        if not self._inbox:
+        if self._inbox:
+            self._has_work.set()  # resting has cleared it
+        else:
             self._has_work.clear()
         self._has_room.set()
         fresh, next_offset = [], self._next_offset
@@ -150,10 +152,15 @@ class PartitionTask(ABC):
             self._next_offset = next_offset
             await self._submit(outgoing, self._next_offset)
 
+    @property
+    def _is_large(self) -> bool:
+        """A full inbox is, however little fits in."""
+        return len(self._inbox) >= min(_LARGE_BATCH, self._context.batch_records)
+
     async def _rest(self) -> None:
         """Let records gather for a moment after the latest commit; a large batch and closing end it."""
         loop = asyncio.get_running_loop()
-        while not self._closed and len(self._inbox) < _LARGE_BATCH:
+        while not self._closed and not self._is_large:
             left = self._rested_at - loop.time()
             if left <= 0:
                 return
