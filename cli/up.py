@@ -10,6 +10,7 @@ from keytrail.deploy.embedded.commands import up
 from keytrail.deploy.embedded.part import Part
 from keytrail.deploy.embedded.ports import Ports
 from keytrail.deploy.groups import GroupMembers
+from keytrail.schemas.masters import MasterFile
 from keytrail.schemas.settings import Settings, find_data_dir
 from keytrail.schemas.topics import DEFAULT_PARTITIONS, SINK_GROUP, WORKER_GROUP
 
@@ -68,6 +69,9 @@ class Applications:
     def prepare(self, settings: Settings) -> None:
         """Runs once the engines are ready, before any of `parts` starts."""
         prepare(settings, self._partitions)
+        masters = MasterFile(settings.masters)
+        if not masters.path.exists():
+            masters.add()
         groups = GroupMembers(settings.kafka)
         for group in (WORKER_GROUP, SINK_GROUP):
             groups.leave_out_present(group)

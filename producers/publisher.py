@@ -58,7 +58,6 @@ class Publisher(ABC, Generic[_Record]):
     def __init__(self, settings: Settings, topic: Topic, schema: str, *, client_id: str) -> None:
         self._topic = topic
         self._schema_text = avro.schema_text(schema)
-        self._encode = flat_encoder(avro.parse(self._schema_text))
         self._registry = Registry(settings.registry)
         self._header = b""
         self._lock = threading.Lock()
@@ -167,6 +166,7 @@ class EventPublisher(Publisher[Event]):
 
     def __init__(self, settings: Settings, *, client_id: str = "keytrail") -> None:
         super().__init__(settings, EVENTS, "event", client_id=client_id)
+        self._encode = flat_encoder(avro.parse(self._schema_text))
 
     def _message(self, record: Event) -> tuple[bytes, bytes]:
         event, datum = fit(record, self._encode)
@@ -178,9 +178,12 @@ class KeyPublisher(Publisher[Key]):
 
     def __init__(self, settings: Settings, *, client_id: str = "keytrail") -> None:
         super().__init__(settings, KEYS, "key", client_id=client_id)
+        self._encode = avro.encoder(avro.parse(self._schema_text))
+        self._encoding = threading.Lock()
 
     def _message(self, record: Key) -> tuple[bytes, bytes]:
         try:
-            return record.key_id.encode(), self._encode(record)
+            with self._encoding:
+                return record.key_id.encode(), self._encode(record)
         except UnicodeEncodeError as error:
             raise UsageError("The key holds text that is not valid Unicode.", "Correct it.") from error

@@ -15,11 +15,11 @@ import fastavro
 from fastavro.types import Schema
 
 from keytrail.schemas.errors import SchemaError
-from keytrail.schemas.records import Header, Occurrence, Profile
+from keytrail.schemas.records import Header, Occurrence, Profile, Suspension
 
 Record = TypeVar("Record")
 
-LATEST = {"event": 1, "enriched": 1, "key": 1, "anomaly": 1, "deadletter": 1, "signal": 1}
+LATEST = {"event": 1, "enriched": 2, "key": 2, "anomaly": 1, "deadletter": 1, "signal": 1}
 
 
 def schema_text(name: str, version: int | None = None) -> str:
@@ -115,6 +115,10 @@ def decoder(kind: type[Record], writer: Schema, reader: Schema) -> Callable[[byt
 
 
 # Fields that hold records, by name: the same name means the same in every schema.
-_LISTS: Mapping[str, Callable[..., object]] = {"headers": Header, "events": Occurrence}
+_LISTS: Mapping[str, Callable[..., object]] = {
+    "headers": Header,
+    "events": Occurrence,
+    "suspensions": Suspension,
+}
 _SINGLES: Mapping[str, Callable[..., object]] = {"profile": Profile}
 _NESTED = _LISTS.keys() | _SINGLES.keys()

@@ -70,12 +70,13 @@ class Event:
 
 @dataclass(frozen=True)
 class Enrichment:
-    """The fields that `enriched.v1.avsc` adds behind an event's."""
+    """The fields that `enriched.v2.avsc` adds behind an event's."""
 
     key_status: str
     key_owner: str | None
     key_kind: str | None
     key_team: str | None
+    signature: str
     findings: list[str]
     policy_version: str
     source_partition: int
@@ -84,8 +85,16 @@ class Enrichment:
 
 
 @dataclass(frozen=True)
+class Suspension:
+    """From when until when a key was suspended; the end is no longer part of it."""
+
+    since: Micros
+    until: Micros
+
+
+@dataclass(frozen=True)
 class Key:
-    """A provisioning key as of its latest change (`key.v1.avsc`)."""
+    """A provisioning key as of its latest change (`key.v2.avsc`)."""
 
     key_id: str
     version: int
@@ -110,6 +119,10 @@ class Key:
     parent_key: str | None = None
     aliases: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
+    suspensions: list[Suspension] = field(default_factory=list)
+    secret_version: int = 0
+    secret_since: Micros = 0
+    old_secrets_until: Micros = 0
     changed_by: str = ""
     reason: str | None = None
     changed_at: Micros = 0

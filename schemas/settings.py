@@ -55,11 +55,14 @@ class HttpSettings:
 
 @dataclass(frozen=True)
 class Settings:
+    """`masters` is the file of master secrets, which need not be there."""
+
     data_dir: Path
     kafka: KafkaSettings
     registry: HttpSettings
     clickhouse: HttpSettings
     database: str = "keytrail"
+    masters: Path = Path("masters.json")
 
 
 def load_settings(
@@ -111,6 +114,7 @@ def load_settings(
         registry=http(registry, "registry"),
         clickhouse=http(clickhouse, "clickhouse"),
         database=lookup(None, "clickhouse", "database") or "keytrail",
+        masters=Path(lookup(None, "signing", "masters") or folder / "masters.json"),
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from time import monotonic
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from keytrail.schemas import avro, wire
 from keytrail.schemas.damage import is_damage
@@ -40,6 +40,8 @@ class KeyFeed:
         self._config = kafka.reader(
             group_id="keytrail-keys",
             enable_auto_commit=False,
+            enable_partition_eof=True,  # behind the last record there may be marks of transactions
+            isolation_level="read_committed",
             auto_offset_reset="error",
             metadata_recovery_strategy="none",
         )
@@ -144,8 +146,12 @@ class KeyFeed:
                         if error is not None and is_damage(error):
                             self._damage = f"{KEYS.name}/{message.partition()} cannot be read: {error.str()}."
                         offset, partition = message.offset(), message.partition()
-                        if message.error() is None and offset is not None and partition is not None:
+                        if offset is None or partition is None:
+                            continue
+                        if error is None:
                             self._applied[partition] = offset + 1
+                        elif error.code() == KafkaError._PARTITION_EOF:
+                            self._applied[partition] = max(offset, self._applied[partition])
                     self._moved.notify_all()
 
     def _apply(self, key: bytes | None, value: bytes | None, offset: int | None) -> None:

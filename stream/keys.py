@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 
 from keytrail.schemas.errors import UsageError
+from keytrail.schemas.hours import parse_hours
 from keytrail.schemas.records import Event, Key, Micros
-from keytrail.stream.hours import parse_hours
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ def status_at(key: Key, at: Micros) -> str:
     if key.expires_at is not None and at >= key.expires_at:
         return "expired"
     if key.suspended_at is not None and at >= key.suspended_at:
+        return "suspended"
+    if key.suspensions and any(over.since <= at < over.until for over in key.suspensions):
         return "suspended"
     return "active"
 

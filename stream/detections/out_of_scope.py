@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from shlex import quote
 
+from keytrail.schemas.hours import within_hours
 from keytrail.schemas.records import Event, Key
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.hours import within_hours
 from keytrail.stream.keys import KeyAtEvent
 from keytrail.stream.patterns import matches_any
 from keytrail.stream.policy import Policy

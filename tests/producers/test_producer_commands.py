@@ -41,6 +41,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 @pytest.fixture
 def pipeline(settings: Settings) -> list[str]:
     return [
+        "--data-dir",
+        str(settings.data_dir),
         "--kafka",
         settings.kafka.bootstrap,
         "--registry",
@@ -149,10 +151,7 @@ def test_a_keys_life(run: Run, pipeline: list[str], settings: Settings) -> None:
     key_id = out.strip()
     assert code == 0
     for verb in ("suspend", "revoke"):
-        assert (
-            run("keys", verb, key_id, "--reason", "leak", "--actor", "bob", "--key", "key-1", *pipeline)[0]
-            == 0
-        )
+        assert run("keys", verb, key_id, "--reason", "leak", "--actor", "bob", *pipeline)[0] == 0
     code, _, err = run("keys", "suspend", key_id, "--reason", "leak", *pipeline)
     assert code == 1
     assert "is revoked" in err
@@ -166,10 +165,12 @@ def test_a_keys_life(run: Run, pipeline: list[str], settings: Settings) -> None:
 
     told = [event for _, event in read_events(settings, key_id, 3)]
     assert [(e.action, e.subject, e.actor_id, e.key_id) for e in told] == [
-        ("issue_key", owner, "anna", None),
-        ("suspend_key", owner, "bob", "key-1"),
-        ("revoke_key", owner, "bob", "key-1"),
+        ("issue_key", owner, "anna", shown["parent_key"]),
+        ("suspend_key", owner, "bob", shown["parent_key"]),
+        ("revoke_key", owner, "bob", shown["parent_key"]),
     ]
+    _, out, _ = run("keys", "show", shown["parent_key"], "--json", *pipeline)
+    assert "issue_key" in json.loads(out)["scope_actions"]
     assert told[0].attributes == {"new_key": key_id, "team": "sre"}
     assert (told[0].reason, told[0].ticket) == ("deploys", "OPS-1")
 
