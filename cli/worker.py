@@ -7,7 +7,8 @@ from pathlib import Path
 
 from keytrail.cli.options import connection_flags, pass_over_flag, settings_from
 from keytrail.schemas.damage import pass_over
-from keytrail.stream.policy import Policy
+from keytrail.schemas.settings import configured
+from keytrail.stream.policy import Policy, Signing
 from keytrail.stream.worker import BATCH_RECORDS, Worker, WorkerOptions
 
 
@@ -35,7 +36,16 @@ def run(options: argparse.Namespace) -> int:
     log_to_stderr()
     with tempfile.TemporaryDirectory(prefix="keytrail-worker-") as scratch:
         how = WorkerOptions(Path(scratch), options.instance, options.batch, chosen)
-        return Worker(settings, Policy(), how).run()
+        return Worker(settings, Policy(signing=_signing()), how).run()
+
+
+def _signing() -> Signing:
+    """Whose events must be signed: `KEYTRAIL_SIGNING_KEYS` and `_SERVICES`, or `[signing]` in the file."""
+    keys, services = (
+        tuple(pattern.strip() for pattern in configured("signing", name).split(",") if pattern.strip())
+        for name in ("keys", "services")
+    )
+    return Signing(keys, services)
 
 
 def log_to_stderr() -> None:

@@ -22,9 +22,9 @@ class Enricher:
     def __init__(self, partition: int, policy_version: str) -> None:
         self._partition = partition
         self._policy_version = policy_version
-        self._encode_key = _encoder("key_status", "key_owner", "key_kind", "key_team")
+        self._encode_key = _encoder("key_status", "key_owner", "key_kind", "key_team", "signature")
         self._encode_found = _encoder("findings", "policy_version", "source_partition")
-        self._keys: dict[tuple[str, str], tuple[Key | None, bytes]] = {}
+        self._keys: dict[tuple[str, str, str], tuple[Key | None, bytes]] = {}
         self._found: dict[tuple[str, ...], bytes] = {}
 
     @staticmethod
@@ -37,11 +37,14 @@ class Enricher:
         self, read: Readable, key: KeyAtEvent, findings: Sequence[str], where_and_when: bytes
     ) -> bytes:
         """The value for the enriched topic: wire header, the event's datum as it came, the enrichment."""
-        about_key, found = self._about_key(key.status, key.key), self._about_findings(tuple(findings))
+        about_key, found = (
+            self._about_key(key.status, key.key, read.signed.state),
+            self._about_findings(tuple(findings)),
+        )
         return b"".join((read.enriched_frame, read.datum, about_key, found, where_and_when))
 
-    def _about_key(self, status: str, key: Key | None) -> bytes:
-        name = (status, "" if key is None else key.key_id)
+    def _about_key(self, status: str, key: Key | None, signature: str) -> bytes:
+        name = (status, "" if key is None else key.key_id, signature)
         kept = self._keys.get(name)
         if kept is None or kept[0] is not key:
             if len(self._keys) >= _MOST_KEYS:
@@ -51,6 +54,7 @@ class Enricher:
                 "key_owner": key and key.owner,
                 "key_kind": key and key.kind,
                 "key_team": key and key.team,
+                "signature": signature,
             }
             kept = self._keys[name] = (key, self._encode_key(added))
         return kept[1]

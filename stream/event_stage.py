@@ -131,6 +131,7 @@ class EventStage:
         event = read.event
         key = self._keys.at(event)
         findings = self._judge.event(event, key, book)
+        findings += self._judge.signature(event, key, read.signed, book)
         whose = event.whose
         subject = self._subjects.get(whose)
         if subject is None and event.action in _BEGINS and event.outcome == "success":

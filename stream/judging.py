@@ -2,20 +2,20 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import TypeVar
 
 from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
+from keytrail.stream.detections import forged_event
 from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE, EventRule
 from keytrail.stream.detections.rule_failure import failed
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.keys import KeyAtEvent
 from keytrail.stream.policy import Policy
 from keytrail.stream.signals import SignalBook
+from keytrail.stream.signed import UNSIGNED, Signed
 
 logger = logging.getLogger(__name__)
 
-About = TypeVar("About")
 # An action is free text: what is remembered for each begins anew beyond this.
 _MOST_REMEMBERED = 1_000
 
@@ -25,6 +25,7 @@ class Judge:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
+        self._signs = bool(policy.signing.keys or policy.signing.services)
         self._failures: set[tuple[str, str]] = set()
         self._rules: dict[tuple[str, str], tuple[EventRule, ...]] = {}
 
@@ -36,6 +37,16 @@ class Judge:
             for verdict in self._ask(rule.judge, event, key):
                 book.add(verdict, event)
                 found.append(verdict.rule.name)
+        return found
+
+    def signature(self, event: Event, key: KeyAtEvent, signed: Signed, book: SignalBook) -> list[str]:
+        """The same for whether the event is signed as it should be."""
+        if signed is UNSIGNED and not self._signs:
+            return []
+        found = []
+        for verdict in self._ask(forged_event.judge, event, key, signed):
+            book.add(verdict, event)
+            found.append(verdict.rule.name)
         return found
 
     def subject(self, event: Event, subject: SubjectAccess, change: Change, book: SignalBook) -> list[str]:
@@ -56,10 +67,13 @@ class Judge:
         return rules
 
     def _ask(
-        self, judge: Callable[[Event, About, Policy], Iterable[Verdict]], event: Event, about: About
+        self,
+        judge: Callable[..., Iterable[Verdict]],
+        event: Event,
+        *about: KeyAtEvent | SubjectAccess | Signed,
     ) -> Iterable[Verdict]:
         try:
-            return tuple(judge(event, about, self._policy))
+            return tuple(judge(event, *about, self._policy))
         except Exception as error:
             name, kind = judge.__module__.rpartition(".")[2], type(error).__name__
             if (name, kind) not in self._failures:

@@ -20,6 +20,14 @@ class SprawlLimits:
 
 
 @dataclass(frozen=True)
+class Signing:
+    """Whose events must be signed, as patterns of key ids and of services."""
+
+    keys: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Policy:
     """Parameters of every rule.  Patterns hold `*` and `?` and ignore case."""
 
@@ -33,6 +41,7 @@ class Policy:
         "*:*",
     )
     sprawl: SprawlLimits = field(default_factory=SprawlLimits)
+    signing: Signing = field(default_factory=Signing)
 
     @cached_property
     def version(self) -> str:

@@ -14,10 +14,12 @@ from keytrail.schemas.columns import NULL, Columns, Flags
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import DeadReason, Event, Micros
 from keytrail.schemas.registry import Registry
+from keytrail.schemas.signature import CLAIM_ATTRIBUTE, fingerprint
 from keytrail.schemas.strict import TornError
 from keytrail.schemas.topics import ENRICHED, Topic
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.late_event import are_uuids, late_events
+from keytrail.stream.signed import UNSIGNED, MasterSource, Signed, no_masters, read_signature
 from keytrail.stream.source import LostRecord, SourceRecord
 from keytrail.stream.writers import EventDecoder, NoValueError, event_decoder
 
@@ -51,6 +53,7 @@ class Readable(NamedTuple):
     datum: bytes
     enriched_frame: bytes
     offset: int
+    signed: Signed = UNSIGNED
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ POISON = Unreadable(
 class _Writer:
     decode: EventDecoder
     enriched_frame: bytes
+    fingerprint: bytes
 
 
 class EventReader:
@@ -90,8 +94,17 @@ class EventReader:
     the caller tries again later.  It takes time in proportion to the record's size, whatever the schema.
     """
 
-    def __init__(self, registry: Registry, clock: Callable[[], Micros], at_hand: Slot) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        clock: Callable[[], Micros],
+        at_hand: Slot,
+        masters: MasterSource = no_masters,
+    ) -> None:
+        """`masters` gives the secrets that signatures are checked by, and is asked once a batch."""
         self._registry = registry
+        self._master_source = masters
+        self._masters = no_masters()
         self._clock = clock
         self._at_hand = at_hand
         self._writers: dict[int, _Writer | Unreadable] = {}
@@ -103,6 +116,7 @@ class EventReader:
         The registry is asked again for what it did not know or refused in the batch before.
         """
         self._refused.clear()
+        self._masters = self._master_source()
         at_once = self._read_at_once(records) if len(records) >= LEAST_AT_ONCE else {}
         found = [at_once.get(number) or self.read(record) for number, record in enumerate(records)]
         self._at_hand.clear()
@@ -151,9 +165,17 @@ class EventReader:
             return Unreadable(
                 "invalid_event", f"{error} is null.", "Give each event a value there.", schema_id
             )
-        return self._check(event, len(value), schema_id) or Readable(
-            event, value[wire.HEADER_LENGTH :], writer.enriched_frame, record.offset
-        )
+        refused = self._check(event, len(value), schema_id)
+        if refused is not None:
+            return refused
+        datum = value[wire.HEADER_LENGTH :]
+        signed = self._signed(event, record, writer, datum)
+        return Readable(event, datum, writer.enriched_frame, record.offset, signed)
+
+    def _signed(self, event: Event, record: SourceRecord, writer: _Writer, datum: bytes) -> Signed:
+        if not record.headers and CLAIM_ATTRIBUTE not in event.attributes:
+            return UNSIGNED
+        return read_signature(event, record.headers, writer.fingerprint, datum, self._masters)
 
     def _read_at_once(self, records: Sequence[SourceRecord]) -> dict[int, Readable]:
         """By its number, what is certainly an event among the records that share the first one's schema."""
@@ -177,10 +199,12 @@ class EventReader:
         columns = writer.decode.columns.read(b"".join(datums), np.concatenate(([0], ends[:-1])), ends)
         rows = np.flatnonzero(columns.sure & self._are_sound(columns))
         events = late_events(columns, rows, [values[row] for row in rows], writer.decode)
-        return {
-            numbers[row]: Readable(event, datums[row], writer.enriched_frame, records[numbers[row]].offset)
-            for row, event in zip(rows.tolist(), events, strict=True)
-        }
+        found = {}
+        for row, event in zip(rows.tolist(), events, strict=True):
+            record, datum = records[numbers[row]], datums[row]
+            signed = self._signed(event, record, writer, datum)
+            found[numbers[row]] = Readable(event, datum, writer.enriched_frame, record.offset, signed)
+        return found
 
     def _are_sound(self, columns: Columns) -> Flags:
         """As `_check`: the id is a UUID and the times are possible."""
@@ -212,7 +236,7 @@ class EventReader:
             # What the registry refuses it may take once its settings are changed.
             self._refused[schema_id] = refused = _unusable(schema_id, error)
             return refused
-        return self._keep(schema_id, _Writer(decode, frame))
+        return self._keep(schema_id, _Writer(decode, frame, fingerprint(text)))
 
     def _keep(self, schema_id: int, writer: "_Writer | Unreadable") -> "_Writer | Unreadable":
         self._writers[schema_id] = writer

@@ -14,9 +14,12 @@ import mode
 from faust.types import TP
 
 from keytrail.schemas.damage import PassOver
+from keytrail.schemas.errors import UnavailableError, UsageError
+from keytrail.schemas.masters import MasterFile
 from keytrail.schemas.records import Micros
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
+from keytrail.schemas.signature import Masters
 from keytrail.schemas.topics import EVENTS, SIGNALS, WORKER_GROUP, Topic
 from keytrail.stream.at_hand import AtHand
 from keytrail.stream.event_stage import EventStage
@@ -29,6 +32,7 @@ from keytrail.stream.partition_task import EventTask, FindingTask, PartitionTask
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
 from keytrail.stream.signal_reading import SignalReader
+from keytrail.stream.signed import MasterSource
 from keytrail.stream.transaction import GroupOffsets
 from keytrail.stream.transport import BatchApp, BatchTransport
 
@@ -73,6 +77,8 @@ class Worker:
         give_back()
         self._settings = settings
         self._policy = policy
+        if not MasterFile(settings.masters).current():
+            logger.warning("There is no master secret in %s: signatures are not checked.", settings.masters)
         self._options = options
         self._registry = Registry(settings.registry)
         self._at_hand = AtHand(settings.data_dir)
@@ -185,13 +191,25 @@ class Worker:
         context = self._context
         if tp.topic == EVENTS.name:
             at_hand = self._at_hand.slot(is_event=True, partition=tp.partition)
-            reader = EventReader(self._registry, wall_clock, at_hand)
+            reader = EventReader(self._registry, wall_clock, at_hand, self._masters())
             stage = EventStage(tp.partition, reader, self._directory, self._policy, wall_clock, at_hand)
             return EventTask(context, tp.partition, stage, self._keys, at_hand)
         at_hand = self._at_hand.slot(is_event=False, partition=tp.partition)
         findings = FindingStage(self._policy, wall_clock)
         signals = SignalReader(self._registry, wall_clock, at_hand)
         return FindingTask(context, tp.partition, findings, signals, at_hand)
+
+    def _masters(self) -> MasterSource:
+        """The master secrets as they are now; where the file cannot be used, events wait."""
+        file = MasterFile(self._settings.masters)
+
+        def masters() -> Masters:
+            try:
+                return file.current()
+            except UsageError as error:
+                raise UnavailableError(error.message, error.remedy) from error
+
+        return masters
 
     def _fail(self, error: BaseException) -> None:
         """Stop the worker, in an orderly way where that works out."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
 from keytrail.stream.detections import (
+    forged_event,
     inactive_key,
     key_for_other,
     missing_reason,
@@ -73,6 +74,8 @@ RULES: dict[str, Rule] = {
         key_for_other.RULE,
         trust_change.RULE,
         missing_reason.RULE,
+        forged_event.INVALID,
+        forged_event.MISSING,
         redundant_grant.RULE,
         role_sprawl.RULE,
         rule_failure.RULE,

@@ -107,9 +107,7 @@ def test_keys_are_changed_with_an_admins_key_that_may_do_it(keys: Keys, issued: 
     assert code == 1
     assert "There is no key nobody" in err
 
-    _, [admin], _ = keys(
-        "issue", "--owner", "eve", "--kind", "human", "--scope-actions", "suspend_key", *WHY
-    )
+    _, [admin], _ = keys("issue", "--owner", "eve", "--kind", "human", "--scope-actions", "suspend_key", *WHY)
     assert keys("suspend", issued, "--key", admin, *WHY)[0] == 0
     assert keys("suspend", admin, *WHY)[0] == 0
     code, _, err = keys("resume", issued, "--key", admin, *WHY)

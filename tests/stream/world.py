@@ -14,6 +14,7 @@ from keytrail.stream.finding_stage import FindingStage
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
+from keytrail.stream.signed import MasterSource, no_masters
 from keytrail.stream.source import Record, SourceRecord
 
 NOON: Micros = 1_780_000_000_000_000
@@ -83,13 +84,14 @@ class World:
         keys: Iterable[Key] = (),
         policy: Policy | None = None,
         clock: Callable[[], Micros] = lambda: NOON,
+        masters: MasterSource = no_masters,
     ) -> None:
         self.policy = policy or Policy()
-        directory = KeyDirectory()
+        self.directory = KeyDirectory()
         for known in keys:
-            directory.apply(known)
-        reader = EventReader(FixedRegistry(), clock, Slot())  # type: ignore[arg-type]
-        self.events = EventStage(0, reader, directory, self.policy, clock, Slot())
+            self.directory.apply(known)
+        reader = EventReader(FixedRegistry(), clock, Slot(), masters)  # type: ignore[arg-type]
+        self.events = EventStage(0, reader, self.directory, self.policy, clock, Slot())
         self.findings = FindingStage(self.policy, clock)
         self.anomalies: list[Anomaly] = []
         self.changelog: list[tuple[bytes, bytes | None]] = []
