@@ -17,16 +17,18 @@ from keytrail.stream.at_hand import Slot
 from keytrail.stream.dead_share import DeadShare
 from keytrail.stream.enrichment import Enricher
 from keytrail.stream.judging import Judge
-from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.keys import KeyDirectory, record_name
 from keytrail.stream.ledger import EventBook, Page
 from keytrail.stream.letters import dead_letter
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader, Readable, Unreadable
+from keytrail.stream.rejudging import Due, Rejudge, cause_of, name_in
 from keytrail.stream.seen import PREFIX as SEEN_PREFIX
 from keytrail.stream.seen import SeenIds
 from keytrail.stream.signals import SignalBook
 from keytrail.stream.source import SourceRecord
 from keytrail.stream.store import StateChange, StateStore
+from keytrail.stream.uses import KeyUses
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +80,8 @@ class EventStage:
         self._policy = policy
         self._clock = clock
         self._judge = Judge(policy)
+        self._uses = KeyUses()
+        self._rejudge = Rejudge(keys, self._judge, self._uses)
         self._enricher = Enricher(partition, policy.version)
         self._subjects: StateStore[SubjectAccess] = StateStore("subject", access.pack, access.unpack)
         self._seen = SeenIds()
@@ -88,8 +92,12 @@ class EventStage:
         """Take a record of this partition's changelog, in its order."""
         if key == EVENT_LEDGER:
             self._book.restore(value)
+        elif key.startswith(SEEN_PREFIX):
+            self._seen.restore(key, value)
+        elif key.startswith(self._uses.prefix):
+            self._uses.restore(key, value)
         else:
-            (self._seen if key.startswith(SEEN_PREFIX) else self._subjects).restore(key, value)
+            self._subjects.restore(key, value)
 
     def read(self, records: Sequence[SourceRecord]) -> EventBatch:
         """Raises `UnavailableError` where a schema is needed and the registry is away; nothing is changed."""
@@ -122,16 +130,39 @@ class EventStage:
                 signals=len(signals),
             )
         )
+        return EventOutput(enriched, signals, batch.dead, self._take_changes(), duplicates)
+
+    def due(self) -> Due:
+        """What is to be judged anew, since more is known of keys than when their uses came."""
+        return self._rejudge.due()
+
+    def rejudge(self, due: Due, records: Sequence[SourceRecord]) -> EventOutput:
+        """Judge anew what was due; `records` are those at its offsets that are still there.
+
+        Raises `UnavailableError` as `read` does; nothing is changed then.
+        """
+        reads = {read.offset: read for read in self._reader.read_batch(records) if isinstance(read, Readable)}
+        signals = self._rejudge.judge(due.names, reads, self._clock(), self._policy.version)
+        self._book.add_signals(len(signals))
+        return EventOutput([], signals, [], self._take_changes(), 0)
+
+    def _take_changes(self) -> list[StateChange]:
         # The ledger comes last: a check finds it at the end of the changelog.
-        changes = self._subjects.take_changes() + self._seen.take_changes() + self._book.take_changes()
-        return EventOutput(enriched, signals, batch.dead, changes, duplicates)
+        stores = (self._subjects, self._seen, self._uses)
+        return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 
     def _process_one(self, read: Readable, book: SignalBook, place: bytes) -> tuple[bytes, bytes]:
         self._at_hand.mark(read.offset)
         event = read.event
         key = self._keys.at(event)
-        findings = self._judge.event(event, key, book)
-        findings += self._judge.signature(event, key, read.signed, book)
+        of_key = self._judge.by_key(event, key, read.signed)
+        if (name := name_in(event)) is not None:
+            causes = tuple(cause_of(verdict) for verdict in of_key) if of_key else ()
+            self._uses.note(name, record_name(key.key), event.occurred_at, read.offset, causes)
+        findings = []
+        for verdict in (*of_key, *self._judge.by_itself(event, key)):
+            book.add(verdict, event)
+            findings.append(verdict.rule.name)
         whose = event.whose
         subject = self._subjects.get(whose)
         if subject is None and event.action in _BEGINS and event.outcome == "success":

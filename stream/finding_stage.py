@@ -158,7 +158,7 @@ class FindingStage:
                 return
             finding = findings.begin(signal)
         else:
-            findings.grow(finding, signal)
+            findings.grow(finding, signal, is_act=RULES[signal.rule].kind == "act")
         self._findings.put(name, finding)
         yield name
 

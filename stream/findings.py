@@ -73,14 +73,23 @@ def begin(signal: Signal) -> Finding:
     )
 
 
-def grow(finding: Finding, signal: Signal) -> None:
+def grow(finding: Finding, signal: Signal, *, is_act: bool) -> None:
     """Take a further signal of the same entity and cause.
 
-    An act's count adds up; a condition that is measured (it has a profile) states its figure anew.
+    An act's count adds up, and a signal that does not hold takes back so many: the finding ends with the
+    last one.  A condition that is measured (it has a profile) states its figure anew.
     """
-    finding.holds = signal.holds
     if not signal.holds:
+        if is_act:
+            _withdraw(finding, signal)
+        else:
+            finding.holds = False
         return
+    if is_act and not finding.holds:
+        # All that stood behind it was withdrawn.
+        finding.count, finding.events = 0, []
+        finding.first_seen, finding.last_seen = signal.first_seen, signal.last_seen
+    finding.holds = True
     measured = signal.profile is not None
     finding.count = signal.count if measured else finding.count + signal.count
     finding.events = merge_occurrences(signal.events, () if measured else finding.events)
@@ -90,6 +99,17 @@ def grow(finding: Finding, signal: Signal) -> None:
     if signal.last_seen >= finding.last_seen:
         finding.summary, finding.remedy = signal.summary, signal.remedy
         finding.details, finding.policy_version = signal.details, signal.policy_version
+
+
+def _withdraw(finding: Finding, signal: Signal) -> None:
+    finding.count = max(0, finding.count - signal.count)
+    if finding.count == 0:
+        finding.holds = False  # what stood behind it stays to be seen
+        return
+    gone = {occurrence.event_id for occurrence in signal.events}
+    finding.events = [o for o in finding.events if o.event_id not in gone] or finding.events
+    finding.first_seen = finding.events[0].occurred_at
+    finding.last_seen = finding.events[-1].occurred_at
 
 
 def is_due(finding: Finding) -> bool:

@@ -16,6 +16,8 @@ from keytrail.stream.signed import UNSIGNED, Signed
 
 logger = logging.getLogger(__name__)
 
+# Those of the key, and the others.
+_Rules = tuple[tuple[EventRule, ...], tuple[EventRule, ...]]
 # An action is free text: what is remembered for each begins anew beyond this.
 _MOST_REMEMBERED = 1_000
 
@@ -27,26 +29,22 @@ class Judge:
         self._policy = policy
         self._signs = bool(policy.signing.keys or policy.signing.services)
         self._failures: set[tuple[str, str]] = set()
-        self._rules: dict[tuple[str, str], tuple[EventRule, ...]] = {}
+        self._rules: dict[tuple[str, str], _Rules] = {}
 
-    def event(self, event: Event, key: KeyAtEvent, book: SignalBook) -> list[str]:
-        """Names of the rules that the event counts against, by itself and its key."""
-        found = []
-        rules = self._rules.get((event.action, key.status))
-        for rule in self._concerned(event.action, key.status) if rules is None else rules:
-            for verdict in self._ask(rule.judge, event, key):
-                book.add(verdict, event)
-                found.append(verdict.rule.name)
+    def by_key(self, event: Event, key: KeyAtEvent, signed: Signed) -> list[Verdict]:
+        """What the rules say that look at the event's key, and at whether it is signed as it should be."""
+        found: list[Verdict] = []
+        for rule in self._concerned(event.action, key.status)[0]:
+            found += self._ask(rule.judge, event, key)
+        if signed is not UNSIGNED or self._signs:
+            found += self._ask(forged_event.judge, event, key, signed)
         return found
 
-    def signature(self, event: Event, key: KeyAtEvent, signed: Signed, book: SignalBook) -> list[str]:
-        """The same for whether the event is signed as it should be."""
-        if signed is UNSIGNED and not self._signs:
-            return []
-        found = []
-        for verdict in self._ask(forged_event.judge, event, key, signed):
-            book.add(verdict, event)
-            found.append(verdict.rule.name)
+    def by_itself(self, event: Event, key: KeyAtEvent) -> list[Verdict]:
+        """What the other rules say that need the event alone."""
+        found: list[Verdict] = []
+        for rule in self._concerned(event.action, key.status)[1]:
+            found += self._ask(rule.judge, event, key)
         return found
 
     def subject(self, event: Event, subject: SubjectAccess, change: Change, book: SignalBook) -> list[str]:
@@ -59,11 +57,14 @@ class Judge:
                     found.append(verdict.rule.name)
         return found
 
-    def _concerned(self, action: str, status: str) -> tuple[EventRule, ...]:
-        if len(self._rules) >= _MOST_REMEMBERED:
-            self._rules.clear()
-        rules = tuple(rule for rule in EVENT_RULES if rule.may_fire(action, status))
-        self._rules[action, status] = rules
+    def _concerned(self, action: str, status: str) -> _Rules:
+        rules = self._rules.get((action, status))
+        if rules is None:
+            if len(self._rules) >= _MOST_REMEMBERED:
+                self._rules.clear()
+            asked = [rule for rule in EVENT_RULES if rule.may_fire(action, status)]
+            of_key = tuple(rule for rule in asked if rule.of_key)
+            rules = self._rules[action, status] = of_key, tuple(r for r in asked if not r.of_key)
         return rules
 
     def _ask(

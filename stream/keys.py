@@ -62,6 +62,11 @@ def usable(key: Key) -> tuple[Key, list[str]]:
     return (replace(key, scope_networks=networks, scope_hours=hours), problems) if problems else (key, [])
 
 
+def record_name(key: Key | None) -> str:
+    """Names one record of one key; "" stands for no key."""
+    return "" if key is None else f"{key.key_id}@{key.version}"
+
+
 class KeyDirectory:
     """Every key by its id and by its aliases; an id outweighs an alias of the same text.
 
@@ -71,6 +76,8 @@ class KeyDirectory:
     def __init__(self) -> None:
         self._by_id: dict[str, _Known] = {}
         self._id_of_alias: dict[str, str] = {}
+        self._changes = 0
+        self._changed_at: dict[str, int] = {}  # names, the latest change last
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -87,17 +94,40 @@ class KeyDirectory:
                 return []
             self._drop_aliases(known)
             self._by_id[key.key_id] = _Known(key)
+            self._note({key.key_id, *key.aliases, *(known.key.aliases if known else ())})
             return [a for a in key.aliases if self._id_of_alias.setdefault(a, key.key_id) != key.key_id]
 
     def forget(self, key_id: str) -> None:
         with self._lock:
-            self._drop_aliases(self._by_id.pop(key_id, None))
+            known = self._by_id.pop(key_id, None)
+            self._drop_aliases(known)
+            self._note({key_id, *(known.key.aliases if known else ())})
+
+    @property
+    def mark(self) -> int:
+        """How many changes there were."""
+        return self._changes
+
+    def changed_since(self, mark: int) -> tuple[list[str], int]:
+        """The ids and aliases whose keys have changed since then, and the mark now."""
+        with self._lock:
+            names = []
+            for name, at in reversed(self._changed_at.items()):
+                if at <= mark:
+                    break
+                names.append(name)
+            return names, self._changes
+
+    def find(self, name: str) -> Key | None:
+        """The latest record of the key with this id or alias."""
+        known = self._find(name)
+        return known.key if known else None
 
     def at(self, event: Event) -> KeyAtEvent:
-        """The event's key, found by id and else by alias, as of the event's time."""
+        """The event's key, as of the event's time; the alias counts where no id is stated."""
         if event.key_id is None and event.key_alias is None:
             return NO_KEY
-        known = self._find(event.key_id) or self._find(event.key_alias)
+        known = self._find(event.key_id or event.key_alias)
         if known is None:
             # An alias alone that nobody registered says nothing about a key.
             return UNKNOWN_KEY if event.key_id is not None else NO_KEY
@@ -107,6 +137,12 @@ class KeyDirectory:
         if name is None:
             return None
         return self._by_id.get(name) or self._by_id.get(self._id_of_alias.get(name, ""))
+
+    def _note(self, names: set[str]) -> None:
+        self._changes += 1
+        for name in names:
+            self._changed_at.pop(name, None)
+            self._changed_at[name] = self._changes
 
     def _drop_aliases(self, known: "_Known | None") -> None:
         for alias in known.key.aliases if known else ():

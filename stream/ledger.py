@@ -43,6 +43,11 @@ class EventBook:
         if page.offsets:
             self._ledger = advance(self._ledger, page)
 
+    def add_signals(self, count: int) -> None:
+        """Signals that no batch gave."""
+        if self._ledger is not None:
+            self._ledger = replace(self._ledger, signals=self._ledger.signals + count)
+
     def take_changes(self) -> list[StateChange]:
         """The ledger, for the end of the batch's changes."""
         return [StateChange(EVENT_LEDGER, contract.pack(self._ledger))] if self._ledger else []

@@ -24,15 +24,17 @@ from keytrail.schemas.records import Signal
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import ENRICHED, EVENTS, FINDING_STATE, SIGNALS, SUBJECT_STATE, Topic
+from keytrail.stream.again import read_again
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.compacted import read_to_end
 from keytrail.stream.errors import StuckError
-from keytrail.stream.event_stage import EventBatch, EventStage
+from keytrail.stream.event_stage import EventBatch, EventOutput, EventStage
 from keytrail.stream.finding_stage import FindingOutput, FindingStage
 from keytrail.stream.key_feed import KeyFeed
 from keytrail.stream.outbox import Outbox
 from keytrail.stream.patience import Done, GivenUpError, until_available
 from keytrail.stream.position import POSITION, Position, id_of_topic, start
+from keytrail.stream.rejudging import Due
 from keytrail.stream.signal_reading import Found, SignalReader
 from keytrail.stream.source import SourceRecord
 from keytrail.stream.store import StateChange
@@ -174,6 +176,10 @@ class PartitionTask(ABC):
         return self._inbox[:most], self._inbox[most:]
 
     @abstractmethod
+    async def settle(self) -> None:
+        """Do what no record asks for but time or other topics.  Called now and then."""
+
+    @abstractmethod
     def _restore(self, key: bytes, value: bytes | None) -> None: ...
 
     @abstractmethod
@@ -278,6 +284,24 @@ class EventTask(PartitionTask):
             self._outbox.changes(SUBJECT_STATE, self.partition, output.changes),
         ]
 
+    async def settle(self) -> None:
+        """Judge anew what more is known of than when it came."""
+        async with self._lock:
+            if not self.is_open:
+                return
+            due = await asyncio.to_thread(self._stage.due)
+            if not due:
+                return
+            with suppress(GivenUpError):
+                output = await self._patiently(partial(self._rejudge, due))
+                signals = self._outbox.signals(output.signals)
+                changes = self._outbox.changes(SUBJECT_STATE, self.partition, output.changes)
+                await self._submit([signals, changes], None)
+
+    def _rejudge(self, due: Due) -> EventOutput:
+        kafka = self._context.kafka
+        return self._stage.rejudge(due, list(read_again(kafka, EVENTS.name, self.partition, due.offsets)))
+
     def _read(self, records: Sequence[SourceRecord]) -> EventBatch:
         batch = self._stage.read(records)
         # Every key change that was in Kafka before these events were read counts for them.
@@ -286,7 +310,7 @@ class EventTask(PartitionTask):
 
 
 class FindingTask(PartitionTask):
-    """A partition of the signals topic.  `settle` is called now and then."""
+    """A partition of the signals topic."""
 
     def __init__(
         self, context: TaskContext, partition: int, stage: FindingStage, reader: SignalReader, at_hand: Slot

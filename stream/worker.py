@@ -184,8 +184,7 @@ class Worker:
 
     async def _settle(self) -> None:
         for task in list(self._tasks.values()):
-            if isinstance(task, FindingTask):
-                await task.settle()
+            await task.settle()
 
     def _task(self, tp: TP) -> PartitionTask:
         context = self._context

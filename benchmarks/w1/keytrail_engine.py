@@ -132,6 +132,9 @@ class W1Task(PartitionTask):
         self._stage = W1Stage(engine.counts)
         super().__init__(context, source, partition, state, Slot())
 
+    async def settle(self) -> None:
+        """Nothing waits."""
+
     def _restore(self, key: bytes, value: bytes | None) -> None:
         self._stage.roles.restore(key, value)
 

@@ -34,11 +34,13 @@ class EventRule:
     """A rule that needs the event and its key alone.
 
     It is asked only about events with one of these actions, by a key of one of these statuses; None: any.
+    `of_key`: what it says depends on what is known of the key, and so may change when that does.
     """
 
     judge: Callable[[Event, KeyAtEvent, Policy], Iterable[Verdict]]
     actions: frozenset[str] | None = None
     statuses: frozenset[str] | None = None
+    of_key: bool = False
 
     def may_fire(self, action: str, status: str) -> bool:
         return (self.actions is None or action in self.actions) and (
@@ -47,11 +49,13 @@ class EventRule:
 
 
 EVENT_RULES: tuple[EventRule, ...] = (
-    EventRule(unknown_key.judge, statuses=frozenset({"unknown"})),
-    EventRule(inactive_key.judge, statuses=frozenset({"expired", "revoked", "suspended"})),
-    EventRule(out_of_scope.judge, statuses=frozenset({"active", "expired", "revoked", "suspended"})),
+    EventRule(unknown_key.judge, statuses=frozenset({"unknown"}), of_key=True),
+    EventRule(inactive_key.judge, statuses=frozenset({"expired", "revoked", "suspended"}), of_key=True),
+    EventRule(
+        out_of_scope.judge, statuses=frozenset({"active", "expired", "revoked", "suspended"}), of_key=True
+    ),
     EventRule(privileged_grant.judge, actions=frozenset({"grant"})),
-    EventRule(key_for_other.judge, actions=frozenset({"issue_key"})),
+    EventRule(key_for_other.judge, actions=frozenset({"issue_key"}), of_key=True),
     EventRule(trust_change.judge, actions=frozenset({"update_trust"})),
     EventRule(missing_reason.judge, actions=ACCESS_CHANGES),
 )

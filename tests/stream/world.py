@@ -97,6 +97,7 @@ class World:
         self.changelog: list[tuple[bytes, bytes | None]] = []
         self.finding_changelog: list[tuple[bytes, bytes | None]] = []
         self._offset = 0
+        self._log: dict[int, SourceRecord] = {}
 
     def send(self, *events: Event, batch: int = 1000) -> list[EventOutput]:
         outputs = []
@@ -107,10 +108,28 @@ class World:
         return outputs
 
     def send_records(self, some: Sequence[SourceRecord]) -> EventOutput:
+        self._log |= {record.offset: record for record in some}
         output = self.events.process(self.events.read(some))
         self.changelog += [(change.key, change.value) for change in output.changes]
         self.signal(output.signals)
         return output
+
+    def learn(self, *keys: Key) -> None:
+        """Records of keys come, and what they change is judged anew."""
+        for one in keys:
+            self.directory.apply(one)
+        while due := self.events.due():
+            output = self.events.rejudge(due, [self._log[offset] for offset in due.offsets])
+            self.changelog += [(change.key, change.value) for change in output.changes]
+            self.signal(output.signals)
+
+    def adopt_log(self, other: "World") -> None:
+        """The events topic of another world, whose state was restored."""
+        self._log |= other._log
+
+    def open_findings(self) -> set[tuple[str, str, str]]:
+        """Rule, entity and cause of each finding that is open now."""
+        return {name for name, anomaly in self.current().items() if anomaly.status != "resolved"}
 
     def signal(self, signals: Iterable[Signal]) -> None:
         found = self.findings.process(signals)

@@ -1,0 +1,147 @@
+"""Judging uses of a key anew, once more is known of the key."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from keytrail.schemas.records import Event, Key, Micros, Occurrence, Signal
+from keytrail.stream.detections import unknown_key
+from keytrail.stream.detections.catalogue import RULES
+from keytrail.stream.detections.verdict import Verdict
+from keytrail.stream.judging import Judge
+from keytrail.stream.keys import KeyDirectory, record_name
+from keytrail.stream.reading import Readable
+from keytrail.stream.signals import SignalBook, capped
+from keytrail.stream.uses import Cause, KeyUses, Uses
+
+_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True)
+class Due:
+    """Names of keys, and the offsets of their uses, which rise: what is to be judged anew."""
+
+    names: tuple[str, ...]
+    offsets: tuple[int, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.names)
+
+
+class Rejudge:
+    """Keeps track of which keys have changed, of those that were used in one partition.  Not thread-safe."""
+
+    def __init__(self, keys: KeyDirectory, judge: Judge, uses: KeyUses) -> None:
+        self._keys = keys
+        self._judge = judge
+        self._uses = uses
+        self._mark: int | None = None
+        self._due: dict[str, None] = {}
+
+    def due(self) -> Due:
+        """Some of the keys whose uses were judged by another record than the latest; none when done."""
+        if self._mark is None:
+            # What was judged in an earlier run may have been overtaken since.
+            self._mark = self._keys.mark
+            changed = list(self._uses)
+        else:
+            changed, self._mark = self._keys.changed_since(self._mark)
+        self._due.update(dict.fromkeys(self._uses.among(changed)))
+        names: list[str] = []
+        offsets: set[int] = set()
+        for name in list(self._due):
+            uses = self._uses.get(name)
+            if uses is None or uses.judged_by == record_name(self._keys.find(name)):
+                del self._due[name]
+                continue
+            names.append(name)
+            offsets.update(offset for _, offset in uses.places)
+            if len(names) == _AT_ONCE:
+                break
+        return Due(tuple(names), tuple(sorted(offsets)))
+
+    def judge(
+        self, names: Sequence[str], reads: Mapping[int, Readable], now: Micros, policy_version: str
+    ) -> list[Signal]:
+        """What changes for these keys, which were due; `reads` are the events of their uses by offset.
+
+        A use whose event is not there stays what it was found to be.
+        """
+        signals: list[Signal] = []
+        for name in names:
+            uses = self._uses.get(name)
+            if uses is None:
+                continue
+            # Before the events are judged: what changes meanwhile makes the key due again.
+            key = self._keys.find(name)
+            book = SignalBook(policy_version)
+            for _, offset in uses.places:
+                if (read := reads.get(offset)) is not None:
+                    self._judge_one(read, uses, book)
+            signals += book.signals() + _take_back(uses, key, now, policy_version)
+            uses.judged_by = record_name(key)
+            self._uses.put(name, uses)
+        return signals
+
+    def _judge_one(self, read: Readable, uses: Uses, book: SignalBook) -> None:
+        event = read.event
+        verdicts = self._judge.by_key(event, self._keys.at(event), read.signed)
+        causes = tuple(cause_of(verdict) for verdict in verdicts)
+        before = uses.causes.pop(read.offset, ())
+        if causes:
+            uses.causes[read.offset] = causes
+        for cause in before:
+            if cause not in causes:
+                book.add(_withdrawn(cause), event)
+        for verdict, cause in zip(verdicts, causes, strict=True):
+            if cause not in before:
+                book.add(verdict, event)
+
+
+def cause_of(verdict: Verdict) -> Cause:
+    """The finding that a verdict counts for."""
+    return Cause(verdict.rule.name, verdict.entity_type, capped(verdict.entity), capped(verdict.cause))
+
+
+def name_in(event: Event) -> str | None:
+    """What an event calls its key."""
+    return event.key_id or event.key_alias
+
+
+def _withdrawn(cause: Cause) -> Verdict:
+    return Verdict(
+        RULES[cause.rule],
+        cause.entity_type,
+        cause.entity,
+        cause.cause,
+        "It no longer holds.",
+        "",
+        holds=False,
+    )
+
+
+def _take_back(uses: Uses, key: Key | None, now: Micros, policy_version: str) -> list[Signal]:
+    """A key that is registered was not unknown, however often it was used before."""
+    if key is None:
+        return []
+    signals = []
+    for cause in [cause for cause in uses.older if cause.rule == unknown_key.RULE.name]:
+        count = uses.older.pop(cause)
+        signals.append(
+            Signal(
+                rule=cause.rule,
+                entity_type=cause.entity_type,
+                entity=cause.entity,
+                cause=cause.cause,
+                holds=False,
+                severity=RULES[cause.rule].severity,
+                summary="It no longer holds.",
+                remedy="",
+                events=list[Occurrence](),
+                count=count,
+                first_seen=now,
+                last_seen=now,
+                details={},
+                policy_version=policy_version,
+            )
+        )
+    return signals
