@@ -4,6 +4,8 @@ An outbox hands its courier a window of events, waits until the fate of each is 
 next; so what is delivered is a matter of windows, and nothing has to be kept for each event.
 """
 
+# Loaded at the first connection otherwise, and a child that is forked just then would wait for it for ever.
+import encodings.idna  # noqa: F401
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future

@@ -98,17 +98,33 @@ def writer_of(kind: object) -> Write:
     raise SchemaError(f"No flat encoding for the Avro type {kind}.", "Use schemas.avro.encoder.")
 
 
-_SHORT = [zigzag(number) for number in range(4096)]
+SHORT = [zigzag(number) for number in range(4096)]
 
 
 def _count(number: int) -> bytes:
-    return _SHORT[number] if number < 4096 else zigzag(number)
+    return SHORT[number] if number < 4096 else zigzag(number)
 
 
 def _long(value: int) -> bytes:
     if type(value) is not int:
         raise TypeError
-    return zigzag(value)
+    return quick_zigzag(value)
+
+
+def quick_zigzag(number: int) -> bytes:
+    """As `varint.zigzag`, and quicker for times in microseconds and for numbers below a million."""
+    rest = number << 1
+    if 1 << 49 <= rest < 1 << 56:
+        return bytes(
+            (
+                *(rest & 0x7F | 0x80, rest >> 7 & 0x7F | 0x80, rest >> 14 & 0x7F | 0x80),
+                *(rest >> 21 & 0x7F | 0x80, rest >> 28 & 0x7F | 0x80, rest >> 35 & 0x7F | 0x80),
+                *(rest >> 42 & 0x7F | 0x80, rest >> 49),
+            )
+        )
+    if 1 << 14 <= rest < 1 << 21:
+        return bytes((rest & 0x7F | 0x80, rest >> 7 & 0x7F | 0x80, rest >> 14))
+    return zigzag(number)
 
 
 def _boolean(value: bool) -> bytes:
@@ -120,7 +136,7 @@ def _boolean(value: bool) -> bytes:
 def _text(value: str) -> bytes:
     encoded = value.encode()
     size = len(encoded)
-    return (_SHORT[size] if size < 4096 else zigzag(size)) + encoded
+    return (SHORT[size] if size < 4096 else zigzag(size)) + encoded
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from typing import Any, cast
 
 from fastavro.types import Schema
 
-from keytrail.producers.datum import OrNull, Write, writer_of
+from keytrail.producers.datum import SHORT, OrNull, Write, writer_of
+
+_LEADS = {b"": SHORT, b"\2": [b"\2" + count for count in SHORT]}
 
 
 class Form:
@@ -18,15 +20,15 @@ class Form:
     def __init__(self, schema: Schema, constants: Mapping[str, object]) -> None:
         fields = cast(Mapping[str, Any], schema)["fields"][:-1]
         self._blank: list[bytes | None] = []
-        self._writers: dict[str, tuple[int, bytes, Write]] = {}
+        # Where a field is, what goes before it, its length if that is short, and what writes it.
+        self._writers: dict[str, tuple[int, bytes, list[bytes], Write]] = {}
         for index, field in enumerate(fields):
             name, write = field["name"], writer_of(field["type"])
             value = constants.get(name, field.get("default"))
             required = value is None and not isinstance(write, OrNull)
             self._blank.append(None if required else write(value))
-            self._writers[name] = (
-                (index, b"\2", write.inner) if isinstance(write, OrNull) else (index, b"", write)
-            )
+            lead, inner = (b"\2", write.inner) if isinstance(write, OrNull) else (b"", write)
+            self._writers[name] = index, lead, _LEADS[lead], inner
 
     def fill(self, values: Mapping[str, object]) -> bytes:
         """The datum but for its last field.  No value may be None.
@@ -37,6 +39,10 @@ class Form:
         parts = self._blank.copy()
         writers = self._writers
         for name, value in values.items():
-            index, lead, write = writers[name]
-            parts[index] = lead + write(value)
+            index, lead, sizes, write = writers[name]
+            # Almost all are short texts, which are written here: a call would take as long again.
+            if type(value) is str and len(encoded := value.encode()) < 4096:
+                parts[index] = sizes[len(encoded)] + encoded
+            else:
+                parts[index] = lead + write(value)
         return b"".join(cast(list[bytes], parts))

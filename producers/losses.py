@@ -15,27 +15,31 @@ class Loss:
 
 
 class Losses:
-    """Losses that were not yet told.  Not thread-safe."""
+    """All losses so far.  Each telling counts from the beginning: the latest makes up for earlier ones.
+
+    Not thread-safe.
+    """
 
     def __init__(self) -> None:
         self._by: dict[tuple[str, str], Loss] = {}
-        self._latest: Loss | None = None
+        self._untold: set[tuple[str, str]] = set()
+        self.latest: Loss | None = None
 
-    def __bool__(self) -> bool:
-        return bool(self._by)
+    @property
+    def untold(self) -> bool:
+        return bool(self._untold)
 
     def add(self, loss: Loss) -> None:
         name = (loss.producer_id, loss.why)
+        self.latest = loss
         if (before := self._by.get(name)) is not None:
             first, last = min(before.first, loss.first), max(before.last, loss.last)
             loss = Loss(loss.producer_id, before.count + loss.count, first, last, loss.why)
-        self._by[name] = self._latest = loss
+        self._by[name] = loss
+        self._untold.add(name)
 
-    @property
-    def latest(self) -> Loss | None:
-        return self._latest
-
-    def take(self) -> list[Loss]:
-        taken = list(self._by.values())
-        self._by.clear()
-        return taken
+    def tell(self) -> list[Loss]:
+        """What has changed since the last telling."""
+        told = [self._by[name] for name in sorted(self._untold)]
+        self._untold.clear()
+        return told

@@ -7,16 +7,15 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from keytrail.producers.courier import Courier, Progress
+from keytrail.producers.datum import quick_zigzag
 from keytrail.producers.losses import Loss, Losses
 from keytrail.producers.sealed import Sealed
 from keytrail.producers.spool import Spool
 from keytrail.schemas.errors import KeytrailError, SchemaError, UnavailableError
 from keytrail.schemas.records import Micros
 from keytrail.schemas.signature import SigningKey
-from keytrail.schemas.varint import zigzag
 
 _LOG = logging.getLogger("keytrail.producers")
 # Between two looks, so that a busy service's calls are taken many at a time: a look costs its threads time.
@@ -34,13 +33,9 @@ _WINDOW_BYTES = 4 << 20
 _DRAFT_BYTES = 400  # what Python needs for one beside its texts, about
 
 
-class Draft(NamedTuple):
-    """An event without its number: the datum's beginning, whose it is, and what it is to be signed with."""
-
-    recorded_at: Micros
-    whose: bytes
-    head: bytes
-    signer: SigningKey | None
+# An event without its number: when it was recorded, whose it is, the datum's beginning, and what it is to be
+# signed with.  A plain tuple, which the garbage collector soon passes over.
+Draft = tuple[Micros, bytes, bytes, SigningKey | None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ class Outbox:
     At most `capacity` events and `queue_bytes` wait in memory, beside one window that is under way;
     with a spool they go on there within milliseconds.  Where there is no room the oldest are dropped.
     What is lost is counted, logged at most once a minute, and told as an event, made by `loss_draft`,
-    once others are delivered.
+    once others are delivered, or at once where there is a spool to keep it.
     """
 
     def __init__(
@@ -90,7 +85,7 @@ class Outbox:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._sequence = 0
-        self._waiting: deque[tuple[int, Draft]] = deque()
+        self._waiting: deque[tuple[int, Micros, bytes, bytes, SigningKey | None]] = deque()
         # Bytes that were put and dropped, under the lock; and taken, by the worker.
         self._put_bytes = self._dropped_bytes = self._taken_bytes = 0
         self._hand: list[Sealed] = []
@@ -126,7 +121,7 @@ class Outbox:
             in_window = len(self._window) if self._window_from_memory else 0
             held = [sealed.recorded_at for sealed in (*self._window[:1], *self._hand[:1])]
             ages = [*held, *([self._oldest_spooled] if self._oldest_spooled is not None else [])]
-            ages += [draft.recorded_at for _, draft in memory]
+            ages += [recorded_at for _, recorded_at, *_ in memory]
             return Waiting(
                 recorded=self._sequence,
                 delivered=self._delivered,
@@ -175,8 +170,8 @@ class Outbox:
 
     def _add(self, number: int, draft: Draft) -> bool:
         """Whether all that waits still has room; else the oldest was dropped."""
-        size = len(draft.head) + len(draft.whose) + _DRAFT_BYTES
-        self._waiting.append((number, draft))
+        size = len(draft[1]) + len(draft[2]) + _DRAFT_BYTES
+        self._waiting.append((number, *draft))
         self._put_bytes += size
         if self._idle:
             self._idle = False
@@ -190,8 +185,8 @@ class Outbox:
         ):
             return True
         with suppress(IndexError):
-            dropped, old = self._waiting.popleft()
-            self._dropped_bytes += len(old.head) + len(old.whose) + _DRAFT_BYTES
+            dropped, _, whose, head, _ = self._waiting.popleft()
+            self._dropped_bytes += len(whose) + len(head) + _DRAFT_BYTES
             self._count(Loss(self._producer_id, 1, dropped, dropped, "too many events waited for Kafka"))
         return False
 
@@ -261,10 +256,8 @@ class Outbox:
                     self._oldest_spooled = self._oldest_spooled or self._hand[0].recorded_at
                     self._hand = self._hand[kept:]
                     self._spooled += kept
-                    for loss in self._spool.take_losses():
-                        self._count(loss)
-                        self._spooled -= loss.count if loss.producer_id == self._producer_id else 0
-                self._warn_of_losses()
+                if dropped := self._spool.take_losses():
+                    self._lose_spooled(dropped)
             self._spool.sync()
         except OSError as error:
             self._warn(
@@ -272,25 +265,30 @@ class Outbox:
             )
         self._spool_bytes = self._spool.bytes
 
+    def _lose_spooled(self, dropped: list[Loss]) -> None:
+        with self._lock:
+            for loss in dropped:
+                self._count(loss)
+                self._spooled -= loss.count if loss.producer_id == self._producer_id else 0
+        self._warn_of_losses()
+        # Into the spool as well: so it is known even if this process ends before Kafka is back.
+        self._tell_losses(now=True)
+
     def _take_in_hand(self) -> bool:
         """Seals the oldest of what waits; False where nothing does."""
         size = 0
         hand: list[Sealed] = []
         with suppress(IndexError):
             while len(hand) < _WINDOW and size < _WINDOW_BYTES:
-                number, draft = self._waiting.popleft()
-                size += len(draft.head) + len(draft.whose)
-                hand.append(self._sealed(number, draft))
+                number, recorded_at, whose, head, signer = self._waiting.popleft()
+                size += len(whose) + len(head)
+                datum = head + quick_zigzag(number)
+                signature = None if signer is None else signer.sign(self._fingerprint, datum)
+                hand.append(Sealed(number, recorded_at, whose, datum, signature))
         with self._lock:
             self._taken_bytes += size + len(hand) * _DRAFT_BYTES
             self._hand = hand
         return bool(hand)
-
-    def _sealed(self, number: int, draft: Draft) -> Sealed:
-        recorded_at, whose, head, signer = draft
-        datum = head + zigzag(number)
-        signature = None if signer is None else signer.sign(self._fingerprint, datum)
-        return Sealed(number, recorded_at, whose, datum, signature)
 
     def _take_window(self) -> bool:
         """The oldest events, from the spool first; False where none wait."""
@@ -357,21 +355,21 @@ class Outbox:
         if len(refused) < len(window):
             self._tell_losses()
 
-    def _tell_losses(self) -> bool:
-        """Records an event for each loss that was not told yet; whether there was one."""
+    def _tell_losses(self, *, now: bool = False) -> bool:
+        """Records an event for each loss that has grown since it was told; whether there was one."""
         with self._lock:
-            due = self._give_up_at is not None or time.monotonic() >= self._tell_loss_at
-            if not self._losses or not due:
+            due = now or self._give_up_at is not None or time.monotonic() >= self._tell_loss_at
+            if not self._losses.untold or not due:
                 return False
             self._tell_loss_at = time.monotonic() + _TELL_LOSS_EVERY_S
-            for loss in self._losses.take():
+            for loss in self._losses.tell():
                 self._sequence += 1
                 self._add(self._sequence, self._loss_draft(loss))
         return True
 
     def _lose_what_is_left(self) -> int:
         """Counts what only memory holds; how many events that is."""
-        numbers = [sealed.sequence for sealed in self._hand] + [number for number, _ in self._waiting]
+        numbers = [sealed.sequence for sealed in self._hand] + [number for number, *_ in self._waiting]
         count = len(numbers)
         if self._window_from_memory:
             under_way = len(self._window) - self._sent + self._pending

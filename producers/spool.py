@@ -82,7 +82,7 @@ class Spool:
         return kept
 
     def read(self, most: int) -> list[Sealed]:
-        """The oldest events that are not delivered; [] where there are none."""
+        """The oldest events that are not delivered, `most` or fewer; [] where there are none."""
         while (run := self._oldest()) is not None:
             if window := run.read(most):
                 self._reading = run
@@ -154,22 +154,20 @@ class Spool:
             if room <= 0:
                 break
         data = b"".join(frames)
-        excess = self.bytes + len(data) - self._limit
-        while excess > 0 and (run := self._oldest()) is not None:
-            if (dropped := run.drop_segment()) is None:
-                break
-            size, loss = dropped
-            excess -= size
-            if loss is not None:
-                self._losses.append(loss)
-            elif run is own:
-                break
-            if run is not own and not run.sizes:
-                run.remove()
-                if self._left_over:
-                    self._left_over.popleft()
+        self._make_room(self.bytes + len(data) - self._limit)
         own.write(data)
         return len(frames)
+
+    def _make_room(self, excess: int) -> None:
+        for run in self._runs():
+            while excess > 0 and (dropped := run.drop_segment()) is not None:
+                size, loss = dropped
+                excess -= size
+                if loss is not None:
+                    self._losses.append(loss)
+            if self._left_over and run is self._left_over[0] and not run.sizes:
+                run.remove()
+                self._left_over.popleft()
 
 
 class _Run:
@@ -285,19 +283,25 @@ class _Run:
             os.pwrite(self._position, place + struct.pack("<I", zlib.crc32(place)), 0)
 
     def drop_segment(self) -> tuple[int, Loss | None] | None:
-        """Give up the oldest segment: its bytes, and what was lost with it; None where there is none."""
-        if not self.sizes:
+        """Give up the oldest segment but that of what was read: its bytes, and what was lost with it.
+
+        None where there is none.
+        """
+        under_way = self._read_end[0] if self._read_end != self._delivered else None
+        number = min((number for number in self.sizes if number != under_way), default=None)
+        if number is None:
             return None
-        number = min(self.sizes)
-        if number == self._active:
-            self.roll()
-        # What is under way may still arrive; it is not counted, and does not come back.
-        at = self._read_end[1] if number == self._read_end[0] else 0
+        at = self._delivered[1] if number == self._delivered[0] else 0
         count, first, last = 0, 0, 0
         while found := self._unframed(number, at):
             count, at = count + len(found), found[-1][1]
             first, last = first or found[0][0].sequence, found[-1][0].sequence
-        self._delivered = self._read_end = max(self._read_end, (number + 1, 0))
+        if number == self._active:
+            if not count:
+                return None
+            self.roll()
+        if under_way is None:
+            self._delivered = self._read_end = (number + 1, 0)
         size = self.sizes.pop(number)
         self._segment(number).unlink(missing_ok=True)
         return size, Loss(self.producer_id, count, first, last, FULL) if count else None

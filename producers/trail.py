@@ -516,7 +516,7 @@ class AuditTrail:
             # Its number, which takes one byte here, comes to stand behind the rest.
             event, datum = fit(event_of(values, self._constants), self._encode)
             head, key = datum[:-1], event.whose.encode()
-        return Draft(values["recorded_at"], key, head, signer)
+        return values["recorded_at"], key, head, signer
 
     def _loss_draft(self, loss: Loss) -> Draft:
         now = self._clock()
