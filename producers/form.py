@@ -38,11 +38,17 @@ class Form:
         """
         parts = self._blank.copy()
         writers = self._writers
+        number: object = None
+        written = b""
         for name, value in values.items():
             index, lead, sizes, write = writers[name]
             # Almost all are short texts, which are written here: a call would take as long again.
             if type(value) is str and len(encoded := value.encode()) < 4096:
                 parts[index] = sizes[len(encoded)] + encoded
+            elif value is number:
+                # An event is mostly recorded when it happens: the same time twice.
+                parts[index] = written
             else:
-                parts[index] = lead + write(value)
+                parts[index] = written = lead + write(value)
+                number = value
         return b"".join(cast(list[bytes], parts))

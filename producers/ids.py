@@ -55,14 +55,20 @@ class UuidV7:
     ) -> None:
         self._clock_ns = clock_ns
         self._random_bits = random_bits
-        self._lock = threading.Lock()
+        # Reentrant, since a signal handler may record too.
+        self._lock = threading.RLock()
         self._last = -1
 
     def __call__(self) -> str:
         milliseconds, rest_ns = divmod(self._clock_ns(), _NS_PER_MS)
         now = milliseconds << 12 | (rest_ns << 12) // _NS_PER_MS
-        with self._lock:
+        # A thread that waits in line for a lock is given it, and everybody else then waits for that thread.
+        while not self._lock.acquire(blocking=False):
+            time.sleep(0)
+        try:
             self._last = now = max(now, self._last + 1)
+        finally:
+            self._lock.release()
         low = _VARIANT | self._random_bits(62)
         return (
             f"{now >> 28:08x}-{now >> 12 & 0xFFFF:04x}-{_VERSION | now & 0xFFF:04x}"

@@ -135,13 +135,18 @@ class Outbox:
 
     def put(self, draft: Draft | None, refusal: str = "") -> None:
         """Keep the event for sending; None stands for one that could not be built, and why."""
-        with self._lock:
+        # A thread that waits in line for a lock is given it, and everybody else then waits for that thread.
+        while not self._lock.acquire(blocking=False):
+            time.sleep(0)
+        try:
             self._sequence = number = self._sequence + 1
             if draft is None or self._give_up_at is not None:
                 why = refusal if draft is None else "the trail is closed"
                 self._count(Loss(self._producer_id, 1, number, number, why))
             elif self._add(number, draft):
                 return
+        finally:
+            self._lock.release()
         self._warn_of_losses()
 
     def close(self, deadline_s: float) -> int:
