@@ -6,6 +6,7 @@ next; so what is delivered is a matter of windows, and nothing has to be kept fo
 
 # Loaded at the first connection otherwise, and a child that is forked just then would wait for it for ever.
 import encodings.idna  # noqa: F401
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -173,7 +174,8 @@ class KafkaCourier:
             # Events are given up by the outbox, never by the client: so they stay in order.
             defaults={"message.timeout.ms": 0},
         )
-        self._most = int(config["queue.buffering.max.messages"])
+        # Zero stands for no limit.
+        self._most = int(config["queue.buffering.max.messages"]) or sys.maxsize
         return producer
 
 

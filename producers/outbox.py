@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from keytrail.producers.courier import Courier, Progress
+from keytrail.producers.courier import Courier
 from keytrail.producers.datum import quick_zigzag
 from keytrail.producers.losses import Loss, Losses
 from keytrail.producers.sealed import Sealed
@@ -92,6 +92,7 @@ class Outbox:
         self._window: list[Sealed] = []
         self._window_from_memory = False
         self._sent = self._pending = 0
+        self._refused: dict[bytes, str] = {}  # the datums of the window that nobody takes, and why
         self._delivered = self._spooled = self._left_over = self._lost = 0
         self._losses = Losses()
         self._spool_bytes = 0
@@ -302,7 +303,7 @@ class Outbox:
         if not window and (self._hand or self._take_in_hand()):
             window = self._hand
         with self._lock:
-            self._sent = self._pending = 0
+            self._sent, self._pending, self._refused = 0, 0, {}
             self._window, self._window_from_memory = window, from_memory
             self._oldest_spooled = None if from_memory else window[0].recorded_at
             if from_memory:
@@ -328,16 +329,17 @@ class Outbox:
             return False
         if progress.failed:
             self._warn("wait", f"{progress.failed} events are sent again: {progress.why}.")
-            self._sent = 0
+            self._sent, self._refused = 0, {}
             self._pause(_AWAY_PAUSE_S)
             return False
+        self._refused.update(dict.fromkeys(progress.refused, progress.why))
         if self._sent < len(window):
             self._pause(0.0 if taken else _FULL_PAUSE_S)
             return False
-        self._settled(window, progress)
+        self._settled(window)
         return True
 
-    def _settled(self, window: list[Sealed], progress: Progress) -> None:
+    def _settled(self, window: list[Sealed]) -> None:
         own, from_memory = True, self._window_from_memory
         if self._spool is not None and not from_memory:
             own = self._spool.reading_own
@@ -345,7 +347,7 @@ class Outbox:
             self._spool.advance()
         else:
             run = self._producer_id
-        refused = [sealed for sealed in window if progress.refused and sealed.datum in progress.refused]
+        refused = [sealed for sealed in window if sealed.datum in self._refused] if self._refused else []
         with self._lock:
             self._window = []
             if own:
@@ -354,7 +356,7 @@ class Outbox:
             else:
                 self._left_over += len(window) - len(refused)
             for sealed in refused:
-                self._count(Loss(run, 1, sealed.sequence, sealed.sequence, progress.why))
+                self._count(Loss(run, 1, sealed.sequence, sealed.sequence, self._refused[sealed.datum]))
         if refused:
             self._warn_of_losses()
         if len(refused) < len(window):

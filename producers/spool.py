@@ -12,7 +12,6 @@ wrong length or checksum, and is left out.
 import fcntl
 import logging
 import os
-import shutil
 import struct
 import time
 import zlib
@@ -29,6 +28,7 @@ _LOG = logging.getLogger("keytrail.producers")
 _SUFFIX = ".events"
 _LOCK = "lock"
 _POSITION = "position"
+_RUN = "run-"
 _NEW = ".new-"
 _PLACE = struct.Struct("<QQI")
 _SEGMENT_BYTES = 16 << 20
@@ -46,7 +46,7 @@ class Spool:
         self._folder = folder
         self._limit = limit_bytes
         self._segment_bytes = min(_SEGMENT_BYTES, max(_LEAST_SEGMENT_BYTES, limit_bytes // _SEGMENTS))
-        self._run = run
+        self._run = f"{_RUN}{run}"
         self._producer_id = producer_id
         self._left_over: deque[_Run] | None = None
         self._own: _Run | None = None
@@ -64,7 +64,9 @@ class Spool:
         if self._left_over is not None:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = (_Run.adopted(path) for path in sorted(self._folder.iterdir()) if path.name != self._run)
+        # Sorted by name they are in the order in which they began.
+        paths = sorted(path for path in self._folder.glob(f"{_RUN}*") if path.name != self._run)
+        found = (_Run.adopted(path) for path in paths)
         self._left_over = deque(run for run in found if run is not None)
 
     def append(self, batch: Sequence[Sealed]) -> int:
@@ -189,7 +191,7 @@ class _Run:
         # Locked before it has its name: so nobody takes it for that of a dead run.
         hidden = folder / f"{_NEW}{name}"
         hidden.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = _locked(hidden)
+        lock = _locked(hidden, os.O_CREAT)
         if lock is None:
             raise OSError(f"{hidden} is in use")
         run = cls(folder / name, lock)
@@ -206,7 +208,7 @@ class _Run:
     @classmethod
     def adopted(cls, path: Path) -> "_Run | None":
         """The run whose folder this was; None where it lives, or nothing is left of it."""
-        lock = _locked(path) if path.is_dir() else None
+        lock = _locked(path)
         if lock is None:
             return None
         run = cls(path, lock)
@@ -307,7 +309,12 @@ class _Run:
         return size, Loss(self.producer_id, count, first, last, FULL) if count else None
 
     def remove(self) -> None:
-        shutil.rmtree(self._path, ignore_errors=True)
+        """Delete the folder, if nothing else is in it."""
+        for file in (*map(self._segment, self.sizes), self._path / _POSITION, self._path / _LOCK):
+            with suppress(OSError):
+                file.unlink()
+        with suppress(OSError):
+            self._path.rmdir()
         self.sizes.clear()
         self.release()
 
@@ -345,11 +352,11 @@ class _Run:
         return self._path / f"{number:012d}{_SUFFIX}"
 
 
-def _locked(folder: Path) -> int | None:
-    """The folder's lock; None where another holds it, or the folder is gone by now."""
+def _locked(folder: Path, create: int = 0) -> int | None:
+    """The folder's lock; None where another holds it, or there is none."""
     try:
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    except FileNotFoundError:
+        lock = os.open(folder / _LOCK, os.O_RDWR | create, 0o600)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

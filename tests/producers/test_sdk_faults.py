@@ -144,6 +144,18 @@ def test_a_broker_that_hangs_and_one_that_is_killed(tmp_path: Path, spooled: boo
         assert check_books(events, stats.recorded, trail.producer_id) == 0
 
 
+def test_what_kafka_refuses_is_lost_alone_and_told(settings: Settings) -> None:
+    properties = {"message.max.bytes": "2000", "queue.buffering.max.messages": "3"}
+    limited = replace(settings, kafka=replace(settings.kafka, properties=properties))
+    with AuditTrail("billing", settings=limited) as trail:
+        for number in range(20):
+            trail.grant("bob", "admin", key=None, actor="anna", after="x" * (5_000 if number == 7 else 5))
+        wait_until(lambda: trail.stats().delivered == 20)
+
+    assert trail.lost == 1
+    assert check_books(arrived(settings, trail.producer_id), 21, trail.producer_id) == 1
+
+
 @contextmanager
 def service(settings: Settings, spool: Path, events: int, spool_bytes: int) -> Iterator[dict[str, Any]]:
     """What a service says once all of its events are in the spool; it is killed when the block begins."""

@@ -21,7 +21,7 @@ def some(first: int, count: int, size: int = 300) -> list[Sealed]:
 
 
 def run(folder: Path, name: str = "run-1") -> Spool:
-    spool = Spool(folder, LIMIT, name, f"billing:{name}")
+    spool = Spool(folder, LIMIT, name.removeprefix("run-"), f"billing:{name}")
     spool.adopt()
     return spool
 
@@ -64,6 +64,21 @@ def test_a_later_run_takes_over_what_is_left(tmp_path: Path) -> None:
     assert (second.reading_own, second.reading_from) == (False, "billing:run-1")
     assert drained(second) == [*events[done:], *some(1, 3)]
     assert [path.name for path in tmp_path.iterdir()] == ["run-2"]
+
+
+def test_what_is_not_a_runs_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "run-file").write_text("mine")
+    (tmp_path / "run-folder").mkdir()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "lock").write_text("mine")
+    first = run(tmp_path)
+    first.append(some(1, 3))
+    first.close()
+    [folder] = [path for path in tmp_path.iterdir() if path.name == "run-1"]
+    (folder / "note").write_text("mine")
+    assert drained(run(tmp_path, "run-2")) == some(1, 3)
+    kept = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert kept == {"run-file", "run-folder", "folder", "folder/lock", "run-1", "run-1/note"}
 
 
 def test_the_folder_of_a_run_that_lives_is_left_alone(tmp_path: Path) -> None:
