@@ -45,7 +45,7 @@ def key_used(key: object) -> KeyUsed:
     if key is None:
         return NO_KEY
     if isinstance(key, SigningKey):
-        return KeyUsed(key.key_id, key)
+        return KeyUsed(key.key_id, key) if isinstance(key.secret, bytes) else _UNREADABLE
     named = text(key)
     if _TOKEN not in named:
         return KeyUsed(named)

@@ -1,6 +1,7 @@
 """Events that wait to be delivered: a bounded queue, a spool behind it, and the thread that empties both."""
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -30,6 +31,8 @@ _WARN_EVERY_S = 60.0
 _TELL_LOSS_EVERY_S = 5.0
 _WINDOW = 5_000
 _WINDOW_BYTES = 4 << 20
+# What goes to the spool between two looks at what is delivered: else a busy service would only fill it.
+_HANDS = 2
 _DRAFT_BYTES = 400  # what Python needs for one beside its texts, about
 
 
@@ -175,26 +178,33 @@ class Outbox:
             self._spool.leave_to_parent()
 
     def _add(self, number: int, draft: Draft) -> bool:
-        """Whether all that waits still has room; else the oldest was dropped."""
-        size = len(draft[1]) + len(draft[2]) + _DRAFT_BYTES
+        """Whether all that waits still has room; else the oldest were dropped."""
         self._waiting.append((number, *draft))
-        self._put_bytes += size
+        self._put_bytes += len(draft[1]) + len(draft[2]) + _DRAFT_BYTES
         if self._idle:
             self._idle = False
             self._changed.notify()
         elif self._worker is None:
             self.start()
+        dropped = []
+        while self._is_overfull():
+            # The worker may have taken the last of them meanwhile.
+            with suppress(IndexError):
+                old, _, whose, head, _ = self._waiting.popleft()
+                self._dropped_bytes += len(whose) + len(head) + _DRAFT_BYTES
+                dropped.append(old)
+        if dropped:
+            why = "too many events waited for Kafka"
+            self._count(Loss(self._producer_id, len(dropped), dropped[0], dropped[-1], why))
+        return not dropped
+
+    def _is_overfull(self) -> bool:
+        waiting = len(self._waiting)
         held = len(self._hand) + (len(self._window) if self._window_from_memory else 0)
-        if (
-            len(self._waiting) + held <= self._capacity
-            and self._put_bytes - self._dropped_bytes - self._taken_bytes <= self._queue_bytes
-        ):
-            return True
-        with suppress(IndexError):
-            dropped, _, whose, head, _ = self._waiting.popleft()
-            self._dropped_bytes += len(whose) + len(head) + _DRAFT_BYTES
-            self._count(Loss(self._producer_id, 1, dropped, dropped, "too many events waited for Kafka"))
-        return False
+        return waiting > 0 and (
+            waiting + held > self._capacity
+            or self._put_bytes - self._dropped_bytes - self._taken_bytes > self._queue_bytes
+        )
 
     def _count(self, loss: Loss) -> None:
         with self._lock:
@@ -224,7 +234,7 @@ class Outbox:
             except Exception as error:  # noqa: BLE001  # whatever it is, the thread must go on
                 self._warn("wait", f"events wait: {_words(error)}")
                 time.sleep(_FULL_PAUSE_S)
-        self._spill()
+        self._spill(math.inf)
         if self._spool is not None:
             self._spool.close()
 
@@ -250,13 +260,14 @@ class Outbox:
                 self._idle = False
         self.courier.settle(0)
 
-    def _spill(self) -> None:
-        """Move what waits in memory to the spool, where there is one that takes it."""
+    def _spill(self, most: float = _HANDS) -> None:
+        """Move what waits in memory to the spool, where there is one that takes it, so many hands at most."""
         if self._spool is None:
             return
         try:
             self._spool.adopt()
-            while self._hand or self._take_in_hand():
+            while most > 0 and (self._hand or self._take_in_hand()):
+                most -= 1
                 kept = self._spool.append(self._hand)
                 with self._lock:
                     self._oldest_spooled = self._oldest_spooled or self._hand[0].recorded_at
@@ -288,11 +299,11 @@ class Outbox:
             while len(hand) < _WINDOW and size < _WINDOW_BYTES:
                 number, recorded_at, whose, head, signer = self._waiting.popleft()
                 size += len(whose) + len(head)
+                self._taken_bytes += len(whose) + len(head) + _DRAFT_BYTES
                 datum = head + quick_zigzag(number)
                 signature = None if signer is None else signer.sign(self._fingerprint, datum)
                 hand.append(Sealed(number, recorded_at, whose, datum, signature))
         with self._lock:
-            self._taken_bytes += size + len(hand) * _DRAFT_BYTES
             self._hand = hand
         return bool(hand)
 

@@ -126,12 +126,12 @@ class Spool:
     def close(self) -> None:
         """Let go of the folders, for a later run to take over what is left in them."""
         for run in self._runs():
-            if run.is_empty:
-                run.remove()
-            else:
-                with suppress(OSError):
+            with suppress(OSError):
+                if run.is_empty:
+                    run.remove()
+                else:
                     run.sync()
-                run.release()
+            run.release()
 
     def leave_to_parent(self) -> None:
         """In a forked child: hold no lock for the parent, which else would outlive it."""
@@ -327,7 +327,11 @@ class _Run:
 
     def _unframed(self, number: int, start: int) -> "list[tuple[Sealed, int]]":
         """A chunk's events from `start` on, with the places where they end."""
-        file = os.open(self._segment(number), os.O_RDONLY)
+        try:
+            file = os.open(self._segment(number), os.O_RDONLY)
+        except FileNotFoundError:
+            _LOG.warning("%s is gone, and the events in it", self._segment(number))
+            return []
         try:
             if start == 0:
                 head = framed_text(os.pread(file, _LEAST_SEGMENT_BYTES, 0))

@@ -197,6 +197,23 @@ def test_bytes_that_wait_are_bounded_too() -> None:
     assert len(others(outlet.events)) == waiting
 
 
+def test_a_large_event_takes_the_place_of_many_small_ones() -> None:
+    outlet = Stopped()
+    trail = AuditTrail("billing", outlet=outlet, queue_bytes=1_000_000)
+    trail.login(key=None, actor="anna")
+    assert outlet.asked.wait(60)
+    for _ in range(1_000):
+        trail.login(key=None, actor="anna")
+    assert trail.lost == 0
+    trail.login(key=None, actor="anna", after="x" * 800_000)
+    assert 500 < trail.lost < 1_000
+
+    outlet.open.set()
+    assert trail.close(60) == 0
+    stats = trail.stats()
+    assert stats.recorded == stats.delivered + stats.lost
+
+
 def test_events_wait_while_the_pipeline_is_away() -> None:
     outlet = AwayAtFirst()
     trail = AuditTrail("billing", outlet=outlet)
