@@ -18,19 +18,21 @@ Bulk work uses an `EventPublisher`, which waits and raises instead.  Adapters fo
 logs are subpackages: `cloudtrail`.
 """
 
-from keytrail.producers.details import Details
+from keytrail.producers.courier import Outlet
+from keytrail.producers.details import ContextDetails, Details
 from keytrail.producers.key_log import KeyLog, read_keys
-from keytrail.producers.outbox import Outlet
 from keytrail.producers.publisher import DeliveryError, EventPublisher, KeyPublisher
-from keytrail.producers.trail import AuditTrail
+from keytrail.producers.trail import AuditTrail, TrailStats
 
 __all__ = [
     "AuditTrail",
+    "ContextDetails",
     "DeliveryError",
     "Details",
     "EventPublisher",
     "KeyLog",
     "KeyPublisher",
     "Outlet",
+    "TrailStats",
     "read_keys",
 ]

@@ -13,7 +13,7 @@ from keytrail.producers.clock import to_micros
 from keytrail.schemas.records import Micros
 
 
-class Details(TypedDict, total=False):
+class MoreDetails(TypedDict, total=False):
     """Keyword arguments that every method of `AuditTrail` takes; leave out what is not known.
 
     `actor_type` is human (assumed), service or system; `outcome` is success (assumed), failure
@@ -24,7 +24,6 @@ class Details(TypedDict, total=False):
     actor_type: str
     key_alias: str | None
     permissions: Iterable[str]
-    resource: str | None
     reason: str | None
     ticket: str | None
     approved_by: str | None
@@ -40,6 +39,18 @@ class Details(TypedDict, total=False):
     before: object
     after: object
     attributes: Mapping[str, str]
+
+
+class Details(MoreDetails, total=False):
+    """As `MoreDetails`, and what the access is to."""
+
+    resource: str | None
+
+
+class ContextDetails(Details, total=False):
+    """What the surroundings of a call may know, the key's id too."""
+
+    key_id: str | None
 
 
 def text(value: object) -> str:

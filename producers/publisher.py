@@ -7,7 +7,8 @@ counted, and the next `check`, `flush` or waiting call raises `DeliveryError`.
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -47,6 +48,38 @@ class DeliveryError(KeytrailError):
         self.count = count
 
 
+def producer_for(
+    settings: Settings,
+    *,
+    client_id: str,
+    on_failure: Callable[[KafkaError | None, Message], None],
+    on_error: Callable[[KafkaError], None],
+    defaults: Mapping[str, str | int | bool] = MappingProxyType({}),
+) -> tuple[Producer, Mapping[str, str | int | float | bool]]:
+    """An idempotent producer that partitions as all of keytrail's do, and what it was configured with.
+
+    Raises `UsageError` where the Kafka properties in `settings` are not librdkafka's.
+    """
+    config = {
+        **_DEFAULTS,
+        **defaults,
+        **settings.kafka.client(
+            client_id=client_id,
+            acks="all",
+            enable_idempotence=True,
+            partitioner="murmur2_random",  # as Java's clients do, so that each subject has one partition
+            delivery_report_only_error=True,
+        ),
+    }
+    try:
+        callbacks = {"on_delivery": on_failure, "error_cb": on_error}
+        return Producer({**config, **callbacks}, logger=KAFKA_LOG), config
+    except KafkaException as error:
+        raise UsageError(
+            f"Kafka's client refuses its settings: {words_of(error)}.", "Correct KEYTRAIL_KAFKA_*."
+        ) from error
+
+
 class Publisher(ABC, Generic[_Record]):
     """Sends records of one kind to one topic.  Thread-safe.
 
@@ -64,21 +97,9 @@ class Publisher(ABC, Generic[_Record]):
         self._failed = 0
         self._failure = ""
         self._trouble = ""
-        config = _DEFAULTS | settings.kafka.client(
-            client_id=client_id,
-            acks="all",
-            enable_idempotence=True,
-            partitioner="murmur2_random",  # as Java's clients do, so that each subject has one partition
-            delivery_report_only_error=True,
+        self._producer, _ = producer_for(
+            settings, client_id=client_id, on_failure=self._on_failure, on_error=self._on_error
         )
-        try:
-            self._producer = Producer(
-                {**config, "on_delivery": self._on_failure, "error_cb": self._on_error}, logger=KAFKA_LOG
-            )
-        except KafkaException as error:
-            raise UsageError(
-                f"Kafka's client refuses its settings: {words_of(error)}.", "Correct KEYTRAIL_KAFKA_*."
-            ) from error
 
     @abstractmethod
     def _message(self, record: _Record) -> tuple[bytes, bytes]:

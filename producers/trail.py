@@ -1,23 +1,67 @@
 """`AuditTrail`: how a service tells keytrail what happened."""
 
 import atexit
+import os
 import threading
-from collections.abc import Callable
-from functools import partial
+import weakref
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 
+from keytrail.producers import acting
+from keytrail.producers.acting import NO_KEY, UNSET, KeyUsed, Unset, key_used
+from keytrail.producers.audited import telling
 from keytrail.producers.clock import Clock, system_clock
-from keytrail.producers.details import Details, json_text, moment, optional_text, text, text_map, texts
+from keytrail.producers.courier import Courier, KafkaCourier, Outlet, OutletCourier
+from keytrail.producers.datum import flat_encoder
+from keytrail.producers.details import ContextDetails, Details, MoreDetails, text
+from keytrail.producers.fitting import LIMIT_BYTES, fit
+from keytrail.producers.form import Form
 from keytrail.producers.ids import UuidV7
-from keytrail.producers.outbox import Outbox, Outlet
-from keytrail.producers.publisher import EventPublisher
+from keytrail.producers.losses import Loss
+from keytrail.producers.outbox import Draft, Outbox
+from keytrail.producers.redaction import Redact, Redaction, scrubbed
+from keytrail.producers.spool import Spool
+from keytrail.producers.statement import UNREADABLE, event_of, values_of, without_tokens
+from keytrail.schemas import avro
 from keytrail.schemas.errors import UsageError
-from keytrail.schemas.records import Event
 from keytrail.schemas.settings import Settings, load_settings
+from keytrail.schemas.signature import SigningKey, fingerprint
 
-UNREADABLE = "keytrail.unreadable"
+AUDIT_LOSS: Final = "audit_loss"
 _NEEDS = ("kafka", "registry")
+_LEAST_SPOOL_BYTES = 4 << 20
+_ASSUMED = {"actor_type": "human", "outcome": "success"}
+_TOKEN = b"keytrail1."
+
+_Params = ParamSpec("_Params")
+_Result = TypeVar("_Result")
+# A key's id, or what a service holds to sign in its name; None: without a key.
+KeyLike = str | SigningKey | None
+Text = str | Callable[..., str | None] | None
+
+
+@dataclass(frozen=True)
+class TrailStats:
+    """A trail's figures: recorded = delivered + waiting + spooled + lost.
+
+    `waiting` is in memory, `spooled` on disk; `oldest_waiting_s` is the age of the oldest event that is not
+    delivered.  `spool_bytes` and `left_over_delivered` include what earlier runs left in the spool.
+    """
+
+    recorded: int
+    delivered: int
+    waiting: int
+    spooled: int
+    lost: int
+    oldest_waiting_s: float
+    left_over_delivered: int
+    spool_bytes: int
 
 
 class AuditTrail:
@@ -27,13 +71,20 @@ class AuditTrail:
     where an event cannot be kept it is counted in `lost` and logged, and since each event
     takes the next number of this run, the hole is seen downstream.  Values of a wrong type are
     kept as text; a time that is none is left out and named in the attribute
-    `keytrail.unreadable`.
+    `keytrail.unreadable`.  What looks like a secret is kept out, and marked `[redacted]`.
 
-    `settings` are looked up where left out (Kafka and the registry are needed); `capacity` is how
-    many events may wait while Kafka or the registry is away.  The constructor raises `UsageError`
-    for an empty service name and for settings that name no pipeline, and waits for nobody.
+    Where `key` and `actor` are left out, those of `acting_as` hold; else there is no key, and the
+    service itself acts.  Events done with a `SigningKey`, or its token, are signed.
 
-    Close the trail, or use it in a `with`; at interpreter exit it closes by itself.
+    `settings` are looked up where left out (Kafka and the registry are needed).  While Kafka or the
+    registry is away, `capacity` events and `queue_bytes` may wait in memory; with `spool`, a folder,
+    they wait there, up to `spool_bytes`, and what a killed process leaves in it is sent by the next
+    one.  Then the oldest are dropped.  `redact` may hide more than is hidden anyway; `context_details`
+    is asked once a record for what nobody said, such as the trace.  The constructor raises
+    `UsageError` for an empty service name and for settings that name no pipeline, and waits for nobody.
+
+    Close the trail, or use it in a `with`; at interpreter exit it closes by itself.  A forked child
+    goes on with a run of its own.
     """
 
     def __init__(
@@ -43,131 +94,347 @@ class AuditTrail:
         *,
         settings: Settings | None = None,
         capacity: int = 10_000,
+        queue_bytes: int = 16 << 20,
+        spool: Path | None = None,
+        spool_bytes: int = 1 << 30,
+        redact: Redact | None = None,
+        context_details: Callable[[], ContextDetails] | None = None,
         clock: Clock = system_clock,
         new_id: Callable[[], str] | None = None,
         outlet: Outlet | None = None,
     ) -> None:
         if not service or capacity < 1:
             raise UsageError("An audit trail needs a service name, and room for one event or more.")
+        if spool is not None and spool_bytes < _LEAST_SPOOL_BYTES:
+            raise UsageError("The spool is too small.", f"Give it {_LEAST_SPOOL_BYTES} bytes or more.")
         self._service = service
         self._environment = environment
+        self._capacity = capacity
+        self._queue_bytes = queue_bytes
+        self._spool_folder = spool
+        self._spool_bytes = spool_bytes
+        self._redaction = Redaction(redact)
+        self._context_details = context_details
         self._clock = clock
-        self._new_id = new_id or UuidV7()
-        self._producer_id = f"{service}:{self._new_id()}"
-        self._outbox = Outbox(
-            outlet or EventPublisher(settings or load_settings(needs=_NEEDS), client_id=service),
-            capacity,
-            service,
-        )
-        # Reentrant, since a logging handler may record too.
-        self._numbering = threading.RLock()
-        self._sequence = 0
+        self._given_id = new_id
+        schema_text = avro.schema_text("event")
+        self._schema = avro.parse(schema_text)
+        self._encode = flat_encoder(self._schema)
+        self._fingerprint = fingerprint(schema_text)
+        if outlet is None:
+            found = settings or load_settings(needs=_NEEDS)
+            self._connected: Callable[[], Courier] = lambda: KafkaCourier(found, service)
+        else:
+            self._connected = lambda: OutletCourier(outlet)
+        self._opening = threading.Lock()
+        self._outbox: Outbox | None = self._opened()
+        if spool is not None:
+            self._outbox.start()
+        _TRAILS.add(self)
         atexit.register(self.close)
+
+    def _opened(self) -> Outbox:
+        """Begins a run."""
+        self._new_id = self._given_id or UuidV7()
+        run = self._new_id()
+        self._producer_id = f"{self._service}:{run}"
+        self._constants: dict[str, object] = {
+            **_ASSUMED,
+            "service": self._service,
+            "environment": self._environment,
+            "producer_id": self._producer_id,
+        }
+        self._form = Form(self._schema, _encodable(self._constants))
+        spool = None
+        if self._spool_folder is not None:
+            spool = Spool(self._spool_folder, self._spool_bytes, run, self._producer_id)
+        return Outbox(
+            self._connected(),
+            name=self._service,
+            producer_id=self._producer_id,
+            capacity=self._capacity,
+            queue_bytes=self._queue_bytes,
+            fingerprint=self._fingerprint,
+            loss_draft=self._loss_draft,
+            spool=spool,
+        )
+
+    def _current(self) -> Outbox:
+        """The outbox; a forked child opens its own when it first needs it."""
+        if (outbox := self._outbox) is None:
+            with self._opening:
+                if (outbox := self._outbox) is None:
+                    self._outbox = outbox = self._opened()
+        return outbox
 
     @property
     def producer_id(self) -> str:
         """This run's id, as its events carry it."""
+        self._current()
         return self._producer_id
 
     @property
     def lost(self) -> int:
         """How many events of this run will not arrive, as far as is known by now."""
-        return self._outbox.lost
+        return self._current().lost
+
+    def stats(self) -> TrailStats:
+        """What became of this run's events, as of now."""
+        waiting = self._current().waiting()
+        age = 0 if waiting.oldest_at is None else max(0, self._clock() - waiting.oldest_at)
+        return TrailStats(
+            recorded=waiting.recorded,
+            delivered=waiting.delivered,
+            waiting=waiting.in_memory,
+            spooled=waiting.spooled,
+            lost=waiting.lost,
+            oldest_waiting_s=age / 1_000_000,
+            left_over_delivered=waiting.left_over_delivered,
+            spool_bytes=waiting.spool_bytes,
+        )
+
+    def acting_as(
+        self, key: KeyLike | Unset = UNSET, actor: str | Unset = UNSET, **details: Unpack[Details]
+    ) -> AbstractContextManager[None]:
+        """Within the block, who acts, with which key, and why; what is left out stays as it was around it.
+
+        Nested blocks and calls may say otherwise.  asyncio tasks begun inside are covered; functions
+        that run in other threads are where they go through `carry`.
+        """
+        return acting.acting(key, actor, details)
+
+    def carry(self, function: Callable[_Params, _Result]) -> Callable[_Params, _Result]:
+        """The function, to be called in another thread, as if it were called here and now."""
+        context = copy_context()
+
+        @wraps(function)
+        def carried(*args: _Params.args, **kwargs: _Params.kwargs) -> _Result:
+            # A copy, since two threads cannot be in one context at the same time.
+            return context.copy().run(function, *args, **kwargs)
+
+        return carried
+
+    def audited(
+        self,
+        action: str,
+        *,
+        subject: Text = None,
+        role: Text = None,
+        resource: Text = None,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **details: Unpack[MoreDetails],
+    ) -> Callable[[Callable[_Params, _Result]], Callable[_Params, _Result]]:
+        """A decorator: each call of the function is recorded when it ends, as a success, or as a failure
+        with what it raised.
+
+        `subject`, `role` and `resource` may be functions of the call's arguments.  The function's result
+        and exceptions are unchanged; coroutine functions are recorded when they end.
+        """
+        parts = {"subject": subject, "role": role, "resource": resource}
+
+        def tell(args: tuple[Any, ...], kwargs: Mapping[str, Any], error: BaseException | None) -> None:
+            said: dict[str, Any] = {**details}
+            for name, part in parts.items():
+                try:
+                    said[name] = part(*args, **kwargs) if callable(part) else part
+                except Exception:  # noqa: BLE001  # what cannot be told must not keep the rest back
+                    said[UNREADABLE] = ",".join(filter(None, (said.get(UNREADABLE), name)))
+            if error is not None:
+                said["outcome"] = "failure"
+                said["error"] = f"{type(error).__name__}: {text(error)}"
+            self.record(action, key=key, actor=actor, **said)
+
+        return lambda function: telling(function, tell)
 
     def record(
         self,
         action: str,
         *,
-        key: str | None,
-        actor: str,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
         subject: str | None = None,
         role: str | None = None,
         **details: Unpack[Details],
     ) -> None:
         """Record one action of any name.
 
-        `key` is the id of the provisioning key it was done with, None where it was done without
+        `key` is the provisioning key it was done with, None where it was done without
         one; `subject` is whose access it is about, None for the actor's own.
         """
-        refusal: str | None
         try:
-            event = self._event(action, key, actor, subject, role, details)
-        except Exception as error:  # noqa: BLE001  # nothing may reach the service that calls
-            event, refusal = None, f"one could not be built ({type(error).__name__})"
-        with self._numbering:
-            self._sequence += 1
-            if event is not None:
-                refusal = self._outbox.put(event(sequence=self._sequence))
-        if refusal is not None:
-            self._outbox.lose(1, refusal)
+            outbox = self._outbox or self._current()
+        except Exception:  # noqa: BLE001  # nothing may reach the service that calls
+            return
+        try:
+            draft = self._draft(action, key, actor, subject, role, details)
+        except Exception as error:  # noqa: BLE001  # nor this
+            outbox.put(None, f"one could not be built ({type(error).__name__})")
+        else:
+            outbox.put(draft)
 
-    def grant(self, subject: str, role: str, *, key: str | None, actor: str, **more: Unpack[Details]) -> None:
+    def grant(
+        self,
+        subject: str,
+        role: str,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
+    ) -> None:
         """`subject` was given `role`."""
         self.record("grant", key=key, actor=actor, subject=subject, role=role, **more)
 
     def revoke(
-        self, subject: str, role: str, *, key: str | None, actor: str, **more: Unpack[Details]
+        self,
+        subject: str,
+        role: str,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
     ) -> None:
         """`role` was taken from `subject`."""
         self.record("revoke", key=key, actor=actor, subject=subject, role=role, **more)
 
     def approve(
-        self, subject: str, role: str, *, key: str | None, actor: str, **more: Unpack[Details]
+        self,
+        subject: str,
+        role: str,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
     ) -> None:
         """The actor agreed that `subject` gets `role`."""
         self.record("approve", key=key, actor=actor, subject=subject, role=role, **more)
 
-    def deny(self, subject: str, role: str, *, key: str | None, actor: str, **more: Unpack[Details]) -> None:
+    def deny(
+        self,
+        subject: str,
+        role: str,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
+    ) -> None:
         """The actor refused `role` to `subject`."""
         self.record("deny", key=key, actor=actor, subject=subject, role=role, **more)
 
-    def use(self, role: str | None, *, key: str | None, actor: str, **more: Unpack[Details]) -> None:
+    def use(
+        self,
+        role: str | None,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
+    ) -> None:
         """The actor did something privileged to `resource`, by virtue of `role` where that is known."""
         self.record("use", key=key, actor=actor, role=role, **more)
 
-    def login(self, *, key: str | None, actor: str, **more: Unpack[Details]) -> None:
+    def login(
+        self, *, key: KeyLike | Unset = UNSET, actor: str | Unset = UNSET, **more: Unpack[Details]
+    ) -> None:
         """The actor logged in."""
         self.record("login", key=key, actor=actor, **more)
 
-    def create(self, subject: str, *, key: str | None, actor: str, **more: Unpack[Details]) -> None:
+    def create(
+        self,
+        subject: str,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
+    ) -> None:
         """The account, role or group `subject` came to be."""
         self.record("create", key=key, actor=actor, subject=subject, **more)
 
-    def update(self, subject: str, *, key: str | None, actor: str, **more: Unpack[Details]) -> None:
+    def update(
+        self,
+        subject: str,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
+    ) -> None:
         """The account, role or group `subject` was changed, from `before` to `after`."""
         self.record("update", key=key, actor=actor, subject=subject, **more)
 
-    def delete(self, subject: str, *, key: str | None, actor: str, **more: Unpack[Details]) -> None:
+    def delete(
+        self,
+        subject: str,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
+    ) -> None:
         """The account, role or group `subject` is gone."""
         self.record("delete", key=key, actor=actor, subject=subject, **more)
 
-    def update_trust(self, subject: str, *, key: str | None, actor: str, **more: Unpack[Details]) -> None:
+    def update_trust(
+        self,
+        subject: str,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
+    ) -> None:
         """It was changed who may take on the role `subject`."""
         self.record("update_trust", key=key, actor=actor, subject=subject, **more)
 
-    def issue_key(self, subject: str, *, key: str | None, actor: str, **more: Unpack[Details]) -> None:
+    def issue_key(
+        self,
+        subject: str,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
+    ) -> None:
         """`subject` was given a credential; `resource` says of what sort."""
         self.record("issue_key", key=key, actor=actor, subject=subject, **more)
 
-    def rotate_key(self, subject: str, *, key: str | None, actor: str, **more: Unpack[Details]) -> None:
+    def rotate_key(
+        self,
+        subject: str,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
+    ) -> None:
         """A credential of `subject` was replaced by a new one."""
         self.record("rotate_key", key=key, actor=actor, subject=subject, **more)
 
-    def suspend_key(self, subject: str, *, key: str | None, actor: str, **more: Unpack[Details]) -> None:
+    def suspend_key(
+        self,
+        subject: str,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
+    ) -> None:
         """A credential of `subject` was switched off for a time."""
         self.record("suspend_key", key=key, actor=actor, subject=subject, **more)
 
-    def revoke_key(self, subject: str, *, key: str | None, actor: str, **more: Unpack[Details]) -> None:
+    def revoke_key(
+        self,
+        subject: str,
+        *,
+        key: KeyLike | Unset = UNSET,
+        actor: str | Unset = UNSET,
+        **more: Unpack[Details],
+    ) -> None:
         """A credential of `subject` was ended."""
         self.record("revoke_key", key=key, actor=actor, subject=subject, **more)
 
     def close(self, deadline_s: float = 5.0) -> int:
         """Send what waits, for at most `deadline_s`; how many events were left undelivered.
 
-        What is recorded afterwards is lost.  Closing twice does no harm.
+        Those in the spool wait there for the service's next run, others are lost.  What is recorded
+        afterwards is lost.  Closing twice does no harm.
         """
         atexit.unregister(self.close)
-        return self._outbox.close(deadline_s)
+        outbox = self._outbox
+        return 0 if outbox is None else outbox.close(deadline_s)
 
     def __enter__(self) -> Self:
         return self
@@ -177,53 +444,126 @@ class AuditTrail:
     ) -> None:
         self.close()
 
-    def _event(
-        self, action: str, key: str | None, actor: str, subject: str | None, role: str | None, given: Details
-    ) -> partial[Event]:
-        """All of an event but its sequence, copied from what the caller may go on changing."""
+    def _draft(
+        self,
+        action: str,
+        key: KeyLike | Unset,
+        actor: str | Unset,
+        subject: str | None,
+        role: str | None,
+        details: Mapping[str, object],
+    ) -> Draft:
+        """All of an event but its number, copied from what the caller may go on changing."""
+        around = acting.current()
+        used, who = NO_KEY, actor
+        if key is not UNSET:
+            used = key_used(key)
+        elif around.key is not UNSET:
+            used = around.key
+        said = acting.merged(around.details, details)
+        if self._context_details is not None:
+            said, used = self._with_context(said, used, may_set_key=key is UNSET)
+        if who is UNSET:
+            who = around.actor  # type: ignore[assignment]
         now = self._clock()
-        occurred_at = moment(given.get("occurred_at"))
-        expires_at = moment(given.get("expires_at"))
-        attributes = text_map(given.get("attributes"))
-        unreadable = [
-            name
-            for name, value, read in (
-                ("occurred_at", given.get("occurred_at"), occurred_at),
-                ("expires_at", given.get("expires_at"), expires_at),
-            )
-            if value is not None and read is None
-        ]
-        if unreadable:
-            attributes[UNREADABLE] = ",".join(unreadable)
-        return partial(
-            Event,
-            event_id=self._new_id(),
-            occurred_at=now if occurred_at is None else occurred_at,
-            recorded_at=now,
-            service=self._service,
-            environment=self._environment,
-            actor_id=text(actor),
-            actor_type=text(given.get("actor_type", "human")),
-            key_id=optional_text(key),
-            key_alias=optional_text(given.get("key_alias")),
-            action=text(action),
-            subject=optional_text(subject),
-            role=optional_text(role),
-            permissions=texts(given.get("permissions")),
-            resource=optional_text(given.get("resource")),
-            reason=optional_text(given.get("reason")),
-            ticket=optional_text(given.get("ticket")),
-            approved_by=optional_text(given.get("approved_by")),
-            expires_at=expires_at,
-            outcome=text(given.get("outcome", "success")),
-            error=optional_text(given.get("error")),
-            source_ip=optional_text(given.get("source_ip")),
-            user_agent=optional_text(given.get("user_agent")),
-            trace_id=optional_text(given.get("trace_id")),
-            span_id=optional_text(given.get("span_id")),
-            correlation_id=optional_text(given.get("correlation_id")),
-            before=json_text(given.get("before")),
-            after=json_text(given.get("after")),
-            attributes=attributes,
-            producer_id=self._producer_id,
+        values = values_of(said, self._redaction) if said else {}
+        values["event_id"] = self._new_id()
+        values["recorded_at"] = now
+        if "occurred_at" not in values:
+            values["occurred_at"] = now
+        values["action"] = action if type(action) is str else text(action)
+        if who is UNSET:
+            # Nobody said who: the service does it by itself.
+            values["actor_id"] = self._service
+            values.setdefault("actor_type", "service")
+        else:
+            values["actor_id"] = who if type(who) is str else text(who)
+        if subject is not None:
+            values["subject"] = subject if type(subject) is str else text(subject)
+        if role is not None:
+            values["role"] = role if type(role) is str else text(role)
+        if used.key_id is not None:
+            values["key_id"] = used.key_id
+        elif not used.readable:
+            attributes = values.setdefault("attributes", {})
+            attributes[UNREADABLE] = ",".join(filter(None, (attributes.get(UNREADABLE), "key")))
+        return self._sealable(values, used.signer)
+
+    def _with_context(
+        self, said: Mapping[str, object], used: KeyUsed, *, may_set_key: bool
+    ) -> tuple[Mapping[str, object], KeyUsed]:
+        assert self._context_details is not None  # noqa: S101
+        try:
+            found: dict[str, object] = dict(self._context_details())
+        except Exception:  # noqa: BLE001  # a caller's function may raise anything
+            return said, used
+        key_id = found.pop("key_id", None)
+        if key_id is not None and may_set_key and used is NO_KEY:
+            used = key_used(key_id)
+        return acting.merged(found, said), used
+
+    def _sealable(self, values: dict[str, Any], signer: SigningKey | None) -> Draft:
+        try:
+            head = self._form.fill(values)
+            key = (values.get("subject") or values["actor_id"]).encode()
+        except UnicodeEncodeError:
+            head, key = b"", b""
+        if _TOKEN in head or _TOKEN in key:
+            # Where no secret is expected there may be one all the same.
+            values = without_tokens(values, scrubbed)
+            head = b""
+        if not head or len(head) + len(key) > LIMIT_BYTES:
+            # Its number, which takes one byte here, comes to stand behind the rest.
+            event, datum = fit(event_of(values, self._constants), self._encode)
+            head, key = datum[:-1], event.whose.encode()
+        return values["recorded_at"], key, head, signer
+
+    def _loss_draft(self, loss: Loss) -> Draft:
+        now = self._clock()
+        return self._sealable(
+            {
+                "event_id": self._new_id(),
+                "occurred_at": now,
+                "recorded_at": now,
+                "action": AUDIT_LOSS,
+                "actor_id": self._service,
+                "actor_type": "service",
+                "outcome": "failure",
+                "attributes": {
+                    "producer_id": loss.producer_id,
+                    "count": str(loss.count),
+                    "first": str(loss.first),
+                    "last": str(loss.last),
+                    "why": loss.why,
+                },
+            },
+            None,
         )
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child: the parent's outbox is left alone, and never freed: its threads are not here."""
+        _PARENTS.append(self._outbox)
+        if self._outbox is not None:
+            self._outbox.leave_to_parent()
+        self._outbox = None
+        self._opening = threading.Lock()
+
+
+_TRAILS: "weakref.WeakSet[AuditTrail]" = weakref.WeakSet()
+_PARENTS: list[object] = []
+
+
+def _in_child() -> None:
+    for trail in list(_TRAILS):
+        trail._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+
+def _encodable(values: Mapping[str, object]) -> dict[str, object]:
+    """The values with `?` for what UTF-8 cannot hold: only whole events are repaired with a mark."""
+    return {
+        name: value.encode(errors="replace").decode() if isinstance(value, str) else value
+        for name, value in values.items()
+    }

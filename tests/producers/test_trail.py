@@ -3,32 +3,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from collecting import Collecting
 from event_strategies import any_json, any_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from waiting import wait_until
 
-from keytrail.producers import AuditTrail, DeliveryError
-from keytrail.producers.trail import UNREADABLE
+from keytrail.producers import AuditTrail, DeliveryError, TrailStats
+from keytrail.producers.statement import UNREADABLE
+from keytrail.producers.trail import AUDIT_LOSS
 from keytrail.schemas.errors import UnavailableError, UsageError
 from keytrail.schemas.records import Event, Micros
-
-
-class Collecting:
-    """An outlet that takes everything, unless a subclass says otherwise."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def publish(self, record: Event) -> bool:
-        self.events.append(record)
-        return True
-
-    def check(self) -> None:
-        pass
-
-    def flush(self, timeout_s: float) -> int:
-        return 0
 
 
 class Stopped(Collecting):
@@ -64,17 +49,21 @@ class RefusingOne(Collecting):
 
 
 class LosingAtFlush(Collecting):
-    """Accepts, and finds out only at the end that three were not delivered."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.failed = 3
+    """Accepts, and finds out only afterwards that the first was not delivered."""
 
     def flush(self, timeout_s: float) -> int:
-        failed, self.failed = self.failed, 0
-        if failed:
-            raise DeliveryError("keytrail.events", failed, "timed out")
+        if self.events and self.events[0].action == "login":
+            del self.events[0]
+            raise DeliveryError("keytrail.events", 1, "timed out")
         return 0
+
+
+def losses(events: list[Event]) -> list[Event]:
+    return [event for event in events if event.action == AUDIT_LOSS]
+
+
+def others(events: list[Event]) -> list[Event]:
+    return [event for event in events if event.action != AUDIT_LOSS]
 
 
 def test_an_event_says_all_that_was_given() -> None:
@@ -167,19 +156,62 @@ def test_threads_get_one_sequence_without_holes() -> None:
     assert trail.lost == 0
 
 
-def test_what_finds_no_room_is_counted_and_leaves_a_hole() -> None:
+def test_what_finds_no_room_is_counted_and_told_and_leaves_a_hole() -> None:
     outlet = Stopped()
     trail = AuditTrail("billing", outlet=outlet, capacity=2)
-    for _ in range(5):
+    trail.login(key=None, actor="anna")
+    assert outlet.asked.wait(60)
+    for _ in range(4):
         trail.login(key=None, actor="anna")
     assert trail.lost == 3
 
     outlet.open.set()
-    wait_until(lambda: len(outlet.events) == 2)
+    wait_until(lambda: losses(outlet.events))
     trail.login(key=None, actor="anna")
 
     assert trail.close(60) == 0
-    assert [event.sequence for event in outlet.events] == [1, 2, 6]
+    # The oldest go, but for what is under way.
+    assert [event.sequence for event in outlet.events] == [1, 5, 6, 7]
+    [told] = losses(outlet.events)
+    assert told.attributes == {
+        "producer_id": trail.producer_id,
+        "count": "3",
+        "first": "2",
+        "last": "4",
+        "why": "too many events waited for Kafka",
+    }
+    assert trail.stats() == TrailStats(7, 4, 0, 0, 3, 0.0, 0, 0)
+
+
+def test_bytes_that_wait_are_bounded_too() -> None:
+    outlet = Stopped()
+    trail = AuditTrail("billing", outlet=outlet, queue_bytes=1_000_000)
+    for _ in range(100):
+        trail.login(key=None, actor="anna", after="x" * 100_000)
+    waiting = trail.stats().waiting
+    assert 5 <= waiting <= 60
+    assert trail.lost == 100 - waiting
+
+    outlet.open.set()
+    assert trail.close(60) == 0
+    assert len(others(outlet.events)) == waiting
+
+
+def test_a_large_event_takes_the_place_of_many_small_ones() -> None:
+    outlet = Stopped()
+    trail = AuditTrail("billing", outlet=outlet, queue_bytes=1_000_000)
+    trail.login(key=None, actor="anna")
+    assert outlet.asked.wait(60)
+    for _ in range(1_000):
+        trail.login(key=None, actor="anna")
+    assert trail.lost == 0
+    trail.login(key=None, actor="anna", after="x" * 800_000)
+    assert 500 < trail.lost < 1_000
+
+    outlet.open.set()
+    assert trail.close(60) == 0
+    stats = trail.stats()
+    assert stats.recorded == stats.delivered + stats.lost
 
 
 def test_events_wait_while_the_pipeline_is_away() -> None:
@@ -200,7 +232,8 @@ def test_one_refused_event_does_not_stop_the_others() -> None:
     trail.login(key=None, actor="bob")
 
     assert trail.close(60) == 0
-    assert [event.actor_id for event in outlet.events] == ["bob"]
+    assert [event.actor_id for event in others(outlet.events)] == ["bob"]
+    assert [event.attributes["first"] for event in losses(outlet.events)] == ["1"]
     assert trail.lost == 1
 
 
@@ -217,10 +250,14 @@ def test_closing_ends_at_its_deadline_and_says_what_is_left() -> None:
 
 
 def test_failed_deliveries_are_counted() -> None:
-    trail = AuditTrail("billing", outlet=LosingAtFlush())
+    outlet = LosingAtFlush()
+    trail = AuditTrail("billing", outlet=outlet)
     trail.login(key=None, actor="anna")
     trail.close(60)
-    assert trail.lost == 3
+    assert trail.lost == 1
+    assert [event.attributes["why"] for event in outlet.events] == [
+        "1 records for keytrail.events were not delivered: timed out."
+    ]
 
 
 class Raising:
