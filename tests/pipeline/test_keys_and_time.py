@@ -1,0 +1,118 @@
+"""The life of a key against a running pipeline: discovered, adopted, signed with, revoked too late."""
+
+import json
+
+import pytest
+from running import Pipeline
+from waiting import wait_until
+from world import event
+
+from keytrail.producers import AuditTrail
+from keytrail.producers.clock import system_clock
+from keytrail.producers.publisher import EventPublisher
+from keytrail.schemas.signature import SigningKey
+
+WHY = ("--reason", "test", "--actor", "anna")
+HOUR = 3_600_000_000
+
+
+def state_of(pipeline: Pipeline, rule: str, entity: str) -> str:
+    """open, resolved, or none where there is no such finding."""
+    rows = pipeline.clickhouse.rows(
+        "SELECT status FROM anomalies_current WHERE rule = {rule:String} AND entity = {entity:String}",
+        params={"rule": rule, "entity": entity},
+    )
+    if not rows:
+        return "none"
+    return "resolved" if rows[0]["status"] == "resolved" else "open"
+
+
+def wait_for_state(pipeline: Pipeline, rule: str, entity: str, state: str) -> None:
+    wait_until(
+        lambda: state_of(pipeline, rule, entity) == state,
+        lambda: f"{rule} of {entity} is {state_of(pipeline, rule, entity)}, not {state}",
+    )
+
+
+def send(pipeline: Pipeline, *keys: str, at: int) -> None:
+    publisher = EventPublisher(pipeline.settings)
+    publisher.publish_all(
+        event(key_id=key, occurred_at=at, recorded_at=at, subject=f"subject-{n}")
+        for n, key in enumerate(keys * 8)
+    )
+    publisher.close(60)
+
+
+def test_a_key_that_was_used_before_it_was_registered_is_discovered_and_adopted(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = system_clock() - HOUR
+    send(pipeline, "legacy-deployer", at=first)
+    wait_for_state(pipeline, "unknown_key", "legacy-deployer", "open")
+    capsys.readouterr()
+    wait_until(lambda: discovered(pipeline, capsys) == {"legacy-deployer": 8}, lambda: "not discovered")
+
+    assert (
+        pipeline.command("keys", "adopt", "legacy-deployer", "--owner", "sam", "--kind", "service", *WHY) == 0
+    )
+    wait_for_state(pipeline, "unknown_key", "legacy-deployer", "resolved")
+    assert discovered(pipeline, capsys) == {}
+    assert pipeline.command("keys", "show", "legacy-deployer", "--json") == 0
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert shown["issued_at"] < shown["changed_at"]
+    assert pipeline.command("keys", "adopt", "nobody", "--owner", "sam", "--kind", "service", *WHY) == 1
+    assert pipeline.command("status", "--check") == 0
+
+
+def discovered(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
+    capsys.readouterr()
+    assert pipeline.command("keys", "list", "--discovered", "--json") == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return {row["key_id"]: row["uses"] for row in rows}
+
+
+def test_what_happened_after_a_revocation_that_came_later_is_flagged_when_it_comes(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key_id in ("late-1", "late-2"):
+        assert (
+            pipeline.command("keys", "issue", "--id", key_id, "--owner", "sam", "--kind", "service", *WHY)
+            == 0
+        )
+    before = pipeline.rows()[0]
+    # By the clock of their service these happen an hour from now: after the revocation.
+    send(pipeline, "late-1", at=system_clock() + HOUR)
+    send(pipeline, "late-2", at=system_clock() - 1_000)
+    pipeline.wait_for_rows(before + 16)
+    assert state_of(pipeline, "revoked_key", "late-1") == "none"
+    for key_id in ("late-1", "late-2"):
+        assert pipeline.command("keys", "revoke", key_id, *WHY) == 0
+    wait_for_state(pipeline, "revoked_key", "late-1", "open")
+    assert state_of(pipeline, "revoked_key", "late-2") == "none"
+
+
+def test_signed_events_are_stored_as_verified_and_forged_ones_are_found(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert pipeline.command("keys", "issue", "--owner", "sam", "--kind", "service", "--secret", *WHY) == 0
+    key_id, token = capsys.readouterr().out.splitlines()
+    forged = SigningKey(key_id, "m1", 1, bytes(32)).token
+    for service, secret in (("honest", token), ("forger", forged)):
+        with AuditTrail(service, settings=pipeline.settings) as trail, trail.acting_as(secret, "sam"):
+            trail.use("reader", resource="ledger")
+    wait_for_state(pipeline, "invalid_signature", key_id, "open")
+    wait_until(
+        lambda: signatures(pipeline) == {"honest": "verified", "forger": "invalid"},
+        lambda: str(signatures(pipeline)),
+    )
+    assert token.split(".")[3] not in "".join(log.read_text() for log in pipeline.data_dir.rglob("*.log"))
+    assert pipeline.command("status", "--check") == 0
+
+
+def signatures(pipeline: Pipeline) -> dict[str, str]:
+    rows = pipeline.clickhouse.rows(
+        "SELECT service, any(signature) AS signature FROM events "
+        "WHERE service IN ('honest', 'forger') GROUP BY service"
+    )
+    return {str(row["service"]): str(row["signature"]) for row in rows}
