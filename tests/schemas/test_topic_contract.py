@@ -35,7 +35,8 @@ def secret_of(key_id: str, version: int) -> bytes:
 def test_the_fingerprint_is_that_of_the_canonical_form() -> None:
     canonical = fastavro.schema.to_parsing_canonical_form(json.loads(SCHEMA_TEXT))
     assert hashlib.sha256(canonical.encode()).digest() == FINGERPRINT
-    assert avro.schema.parse(SCHEMA_TEXT).fingerprint("sha256") == FINGERPRINT
+    # The canonical form has no logical types; this library leaves an empty shell of them.
+    assert avro.schema.parse(_without_logical_types()).fingerprint("sha256") == FINGERPRINT
 
 
 @pytest.mark.parametrize("vector", VECTORS["secrets"])
