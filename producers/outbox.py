@@ -99,6 +99,7 @@ class Outbox:
         self._delivered = self._spooled = self._left_over = self._lost = 0
         self._losses = Losses()
         self._spool_bytes = 0
+        self._spool_fails = False
         self._oldest_spooled: Micros | None = None
         self._idle = False
         self._paused_until = 0.0
@@ -243,7 +244,7 @@ class Outbox:
         self._spill()
         if not self._window and not self._take_window():
             if self._give_up_at is not None:
-                return self._tell_losses()
+                return self._tell_losses() or bool(self._waiting or self._hand)
             self._rest()
             return True
         if (pause_s := self._paused_until - time.monotonic()) > 0:
@@ -276,7 +277,9 @@ class Outbox:
                 if dropped := self._spool.take_losses():
                     self._lose_spooled(dropped)
             self._spool.sync()
+            self._spool_fails = False
         except OSError as error:
+            self._spool_fails = True
             self._warn(
                 "wait", f"events wait in memory, since the spool takes none: {error.strerror or error}."
             )
@@ -311,13 +314,15 @@ class Outbox:
         """The oldest events, from the spool first; False where none wait."""
         window = self._spool.read(_WINDOW) if self._spool is not None else []
         from_memory = not window
-        if not window and (self._hand or self._take_in_hand()):
+        # What the spool can take goes there first: so that it is not lost with this process.
+        past_spool = self._spool is None or self._spool_fails
+        if not window and past_spool and (self._hand or self._take_in_hand()):
             window = self._hand
         with self._lock:
             self._sent, self._pending, self._refused = 0, 0, {}
             self._window, self._window_from_memory = window, from_memory
             self._oldest_spooled = None if from_memory else window[0].recorded_at
-            if from_memory:
+            if from_memory and window:
                 self._hand = []
         return bool(window)
 
