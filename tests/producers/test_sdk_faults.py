@@ -204,7 +204,7 @@ def test_a_service_that_is_killed_while_it_delivers_and_again(settings: Settings
         with service(settings, tmp_path, 3_000, 64 << 20) as one:
             said.append(one)
     with AuditTrail("billing", settings=settings, spool=tmp_path):
-        wait_until(lambda: len(list(tmp_path.iterdir())) == 1)
+        wait_until(lambda: not list(tmp_path.iterdir()), lambda: str(list(tmp_path.rglob("*"))))
 
     for one in said:
         assert check_books(arrived(settings, one["producer_id"]), 3_000, one["producer_id"]) == 0
