@@ -5,22 +5,22 @@ import signal
 
 from keytrail.cli.main import main
 from keytrail.schemas.records import Event
+from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.judging import Judge
 from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.signals import SignalBook
 
 WORD = "deadly"
-_judge = Judge.event
+_judge = Judge.by_itself
 
 
-def judge(self: Judge, event: Event, key: KeyAtEvent, book: SignalBook) -> list[str]:
+def judge(self: Judge, event: Event, key: KeyAtEvent) -> list[Verdict]:
     if event.reason == WORD:
         os.kill(os.getpid(), signal.SIGKILL)
-    return _judge(self, event, key, book)
+    return _judge(self, event, key)
 
 
 if __name__ == "__main__":
     import sys
 
-    Judge.event = judge  # type: ignore[method-assign]
+    Judge.by_itself = judge  # type: ignore[method-assign]
     sys.exit(main(sys.argv[1:]))
