@@ -6,6 +6,7 @@ whoever holds the masters can tell by it whether the key really was there.
 """
 
 CLAIM = "keytrail.claim"
+SPAN_KIND = "otel.span_kind"  # only where the event is a span's record of itself
 PARENT_SPAN = "otel.parent_span_id"  # 16 hex digits; `span_id` names the span itself
 
 # In W3C Baggage: the claim, and what its sender says about it, which no claim vouches for.

@@ -24,7 +24,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from keytrail.producers.details import moment
 from keytrail.producers.otlp.values import Attributes, text_of
-from keytrail.schemas.attributes import BAGGAGE_CLAIM, CLAIM, KEY_ID, PARENT_SPAN
+from keytrail.schemas.attributes import BAGGAGE_CLAIM, CLAIM, KEY_ID, PARENT_SPAN, SPAN_KIND
 from keytrail.schemas.errors import KeytrailError
 from keytrail.schemas.records import Event, Micros
 from keytrail.schemas.signature import Claim
@@ -150,7 +150,7 @@ def _event_of_span(span: Span, origin: _Origin, now: Micros) -> Event:
     started, ended = span.start_time_unix_nano // 1000, span.end_time_unix_nano // 1000
     _check_time(started, now, name, "start")
     given = Attributes(span.attributes)
-    attributes = {"otel.span_kind": _kind(span.kind), "otel.span_name": span.name}
+    attributes = {SPAN_KIND: _kind(span.kind), "otel.span_name": span.name}
     if parent := _hex(span.parent_span_id, 8):
         attributes[PARENT_SPAN] = parent
     if started <= ended <= now + _AHEAD:
