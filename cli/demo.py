@@ -26,6 +26,7 @@ from keytrail.schemas.settings import Settings, load_settings
 from keytrail.sinks.clickhouse.http import ClickHouse
 
 _FREE_PORTS = Ports(0, 0, 0)
+_UP = (sys.executable, "-m", "keytrail.cli.main", "up", "--no-otlp")
 _DELIVERY_S = 60.0
 _WAIT_S = 60.0
 _POLL_S = 0.25
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
 @contextmanager
 def _stack(data_dir: Path) -> Iterator[Settings]:
     _say("Starting Kafka, the schema registry, ClickHouse, a worker and a sink")
-    if up(data_dir, _FREE_PORTS, True, (), lambda _: None) != 0:
+    if up(data_dir, _FREE_PORTS, True, (), lambda _: None, _UP) != 0:
         raise KeytrailError("The stack did not start.", "The lines above say why.")
     try:
         yield load_settings(data_dir=data_dir)

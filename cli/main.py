@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from keytrail.schemas.errors import KeytrailError, UsageError
 
 COMMANDS = {
-    "up": "start the embedded stack: Kafka, schema registry, ClickHouse, worker, sink",
+    "up": "start the embedded stack: Kafka, schema registry, ClickHouse, worker, sink, OTLP",
     "down": "stop the embedded stack",
     "status": "what runs, and how far each stage is behind; --check balances the books",
     "demo": "start a stack in a scratch folder, send a scenario, show what was found, stop",
@@ -25,9 +25,11 @@ COMMANDS = {
     "score": "compare the findings with a simulation's truth file",
     "anomalies": "show findings; --follow waits for more",
     "sql": "run a query in ClickHouse",
+    "report": "answer a common question, such as a key's whole chain over all services",
     "deadletter": "show records that could not be used",
     "worker": "run one stream worker (production; `up` starts one by itself)",
     "sink": "run one ClickHouse sink (production; `up` starts one by itself)",
+    "otlp": "take spans and log records from OpenTelemetry (production; `up` starts it by itself)",
     "prepare": "create topics, register schemas, migrate tables (production; `up` does it by itself)",
 }
 

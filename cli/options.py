@@ -38,5 +38,5 @@ def pass_over_flag(parser: argparse.ArgumentParser, so_that: str) -> None:
     )
 
 
-def json_flag(parser: argparse.ArgumentParser) -> None:
+def json_flag(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="JSON lines, one object a row")

@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.json and options.format:
         raise UsageError("--json is a format already.", "Leave --format out.")
-    params = dict(map(_param, options.param))
+    params = dict(map(param, options.param))
     query = sys.stdin.read() if options.query == "-" else options.query
     settings = settings_from(options)
     clickhouse = ClickHouse(settings.clickhouse, database=settings.database)
@@ -40,11 +40,12 @@ def run(options: argparse.Namespace) -> int:
         answer = clickhouse.stream(query, default_format=wanted, params=params, settings=_SETTINGS)
         _print(answer, as_table=wanted == _TABLE)
     except RefusedError as error:
-        raise KeytrailError(_one_line(error.said)) from error
+        raise KeytrailError(one_line(error.said)) from error
     return 0
 
 
-def _param(text: str) -> tuple[str, str]:
+def param(text: str) -> tuple[str, str]:
+    """A `--param` flag, read; raises `UsageError`."""
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise UsageError(f"{text!r} is no parameter.", "Write it as --param name=value.")
@@ -69,7 +70,7 @@ def _cells(row: Iterable[object]) -> list[object]:
     return [json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value for value in row]
 
 
-def _one_line(said: str) -> str:
+def one_line(said: str) -> str:
     """ClickHouse's words without the list of everything that it would have taken instead."""
     cause, _, rest = said.partition(" Expected one of:")
     name = rest[rest.rfind("(") :] if rest else ""

@@ -1,10 +1,11 @@
-"""`keytrail up`: the embedded stack, with a worker and a sink."""
+"""`keytrail up`: the embedded stack, with a worker, a sink and the OTLP receiver."""
 
 import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from keytrail.cli.otlp_part import otlp_arguments, otlp_flags, otlp_parts
 from keytrail.cli.prepare import prepare
 from keytrail.deploy.embedded.commands import up
 from keytrail.deploy.embedded.part import Part
@@ -31,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             metavar="PORT",
             help="%(default)s; 0 takes a free one",
         )
+    otlp_arguments(parser)
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="stream workers (%(default)s)")
     parser.add_argument("--sinks", type=int, default=1, metavar="N", help="ClickHouse sinks (%(default)s)")
     parser.add_argument(
@@ -48,11 +50,13 @@ def run(options: argparse.Namespace) -> int:
         find_data_dir(options.data_dir),
         Ports(options.kafka_port, options.registry_port, options.clickhouse_port),
         options.detach,
-        applications.parts(),
+        # Detached, it is the other process that has the parts, and says where one is missing.
+        () if options.detach else (*applications.parts(), *otlp_parts(options, _KEYTRAIL)),
         applications.prepare,
         (
             *(*_KEYTRAIL, "up", "--workers", str(options.workers), "--sinks", str(options.sinks)),
             *("--partitions", str(options.partitions)),
+            *otlp_flags(options),
         ),
     )
 

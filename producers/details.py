@@ -48,9 +48,11 @@ class Details(MoreDetails, total=False):
 
 
 class ContextDetails(Details, total=False):
-    """What the surroundings of a call may know, the key's id too."""
+    """What the surroundings of a call may know: the key's id too, with a proof, and who acts with it."""
 
     key_id: str | None
+    key_claim: str | None
+    actor: str | None
 
 
 def text(value: object) -> str:

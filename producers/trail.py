@@ -29,6 +29,7 @@ from keytrail.producers.redaction import Redact, Redaction, scrubbed
 from keytrail.producers.spool import Spool
 from keytrail.producers.statement import UNREADABLE, event_of, values_of, without_tokens
 from keytrail.schemas import avro
+from keytrail.schemas.attributes import CLAIM
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.settings import Settings, load_settings
 from keytrail.schemas.signature import SigningKey, fingerprint
@@ -461,10 +462,12 @@ class AuditTrail:
         elif around.key is not UNSET:
             used = around.key
         said = acting.merged(around.details, details)
-        if self._context_details is not None:
-            said, used = self._with_context(said, used, may_set_key=key is UNSET)
         if who is UNSET:
             who = around.actor  # type: ignore[assignment]
+        if self._context_details is not None:
+            said, used, found = self._with_context(said, used, may_set_key=key is UNSET)
+            if who is UNSET and found is not None:
+                who = text(found)
         now = self._clock()
         values = values_of(said, self._redaction) if said else {}
         values["event_id"] = self._new_id()
@@ -491,16 +494,22 @@ class AuditTrail:
 
     def _with_context(
         self, said: Mapping[str, object], used: KeyUsed, *, may_set_key: bool
-    ) -> tuple[Mapping[str, object], KeyUsed]:
+    ) -> tuple[Mapping[str, object], KeyUsed, object]:
         assert self._context_details is not None  # noqa: S101
         try:
             found: dict[str, object] = dict(self._context_details())
         except Exception:  # noqa: BLE001  # a caller's function may raise anything
-            return said, used
-        key_id = found.pop("key_id", None)
+            return said, used, None
+        key_id, claim = found.pop("key_id", None), found.pop("key_claim", None)
+        actor = found.pop("actor", None)
         if key_id is not None and may_set_key and used is NO_KEY:
             used = key_used(key_id)
-        return acting.merged(found, said), used
+            if claim is not None:
+                said = acting.merged(said, {"attributes": {CLAIM: text(claim)}})
+        else:
+            actor = None
+        said = acting.merged({name: value for name, value in found.items() if value is not None}, said)
+        return said, used, actor
 
     def _sealable(self, values: dict[str, Any], signer: SigningKey | None) -> Draft:
         try:

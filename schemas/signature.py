@@ -20,8 +20,6 @@ from keytrail.schemas import avro
 from keytrail.schemas.errors import SchemaError, UsageError
 
 SIGNATURE_HEADER = "keytrail-signature"
-# What a service writes that was called with a key it does not hold.
-CLAIM_ATTRIBUTE = "keytrail.claim"
 SECRET_BYTES = 32
 _TAG = b"keytrail-signature-v1\0"
 _CLAIM_TAG = b"keytrail-baggage-v1\0"

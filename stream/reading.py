@@ -10,11 +10,12 @@ import numpy as np
 from fastavro.read import SchemaResolutionError
 
 from keytrail.schemas import avro, wire
+from keytrail.schemas.attributes import CLAIM
 from keytrail.schemas.columns import NULL, Columns, Flags
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import DeadReason, Event, Micros
 from keytrail.schemas.registry import Registry
-from keytrail.schemas.signature import CLAIM_ATTRIBUTE, fingerprint
+from keytrail.schemas.signature import fingerprint
 from keytrail.schemas.strict import TornError
 from keytrail.schemas.topics import ENRICHED, Topic
 from keytrail.stream.at_hand import Slot
@@ -173,7 +174,7 @@ class EventReader:
         return Readable(event, datum, writer.enriched_frame, record.offset, signed)
 
     def _signed(self, event: Event, record: SourceRecord, writer: _Writer, datum: bytes) -> Signed:
-        if not record.headers and CLAIM_ATTRIBUTE not in event.attributes:
+        if not record.headers and CLAIM not in event.attributes:
             return UNSIGNED
         return read_signature(event, record.headers, writer.fingerprint, datum, self._masters)
 

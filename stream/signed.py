@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from keytrail.schemas.attributes import CLAIM
 from keytrail.schemas.records import Event
-from keytrail.schemas.signature import CLAIM_ATTRIBUTE, SIGNATURE_HEADER, Claim, Masters, Signature
+from keytrail.schemas.signature import SIGNATURE_HEADER, Claim, Masters, Signature
 from keytrail.stream.source import Headers
 
 MasterSource = Callable[[], Masters]
@@ -56,7 +57,7 @@ def read_signature(
 
 
 def _read_claim(event: Event, masters: Masters) -> Signed:
-    text = event.attributes.get(CLAIM_ATTRIBUTE)
+    text = event.attributes.get(CLAIM)
     if text is None:
         return UNSIGNED
     if not masters:

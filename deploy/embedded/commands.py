@@ -5,13 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from keytrail.deploy.embedded import lock
-from keytrail.deploy.embedded.engines import Engines
 from keytrail.deploy.embedded.logs import rotate
 from keytrail.deploy.embedded.part import Part
 from keytrail.deploy.embedded.ports import Ports
@@ -143,18 +142,21 @@ def _supervisor_log(data_dir: Path) -> Path:
     return data_dir / LOGS / "supervisor.log"
 
 
-def _print_addresses(engines: Engines) -> None:
-    _write_addresses(engines.addresses)
+def _print_addresses(addresses: Mapping[str, str]) -> None:
+    _write_addresses(addresses)
     _to_stderr("The stack is up.")
 
 
-def _write_addresses(addresses: dict[str, str]) -> None:
+def _write_addresses(addresses: Mapping[str, str]) -> None:
     for label, name in (
         ("kafka", "kafka_bootstrap"),
         ("registry", "registry_url"),
         ("clickhouse", "clickhouse_url"),
+        ("otlp http", "otlp_http"),
+        ("otlp grpc", "otlp_grpc"),
     ):
-        sys.stdout.write(f"{label:<11}{addresses[name]}\n")
+        if name in addresses:
+            sys.stdout.write(f"{label:<11}{addresses[name]}\n")
     sys.stdout.flush()
 
 

@@ -19,6 +19,7 @@ class Part:
     `before_start` runs before each start and may raise `KeytrailError`; `is_ready` is asked again and
     again until it says yes, within `start_deadline_s`, and must answer or give up within a few
     seconds.  Both run in a thread of their own, one call at a time.  `port` is only shown.
+    `addresses` go into `stack.json` under these names.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Part:
     before_start: Callable[[], None] = _nothing
     is_ready: Callable[[], bool] = _at_once
     port: int | None = None
+    addresses: Mapping[str, str] = field(default_factory=dict)
     start_deadline_s: float = 60
     stop_deadline_s: float = 20
 

@@ -53,6 +53,10 @@ def claim(port: int, part: str, flag: str) -> int:
     return port
 
 
+def is_free(port: int) -> bool:
+    return _why_unusable(port) is None
+
+
 def _why_unusable(port: int) -> str | None:
     with socket.socket() as probe:
         # As servers do: an old connection's remains are no reason to refuse.

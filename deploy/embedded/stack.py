@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Prepare = Callable[[Settings], None]
 Report = Callable[[str], None]
+Ready = Callable[[Mapping[str, str]], None]
 
 
 def run_stack(
@@ -33,13 +34,13 @@ def run_stack(
     apps: Sequence[Part],
     prepare: Prepare,
     report: Report,
-    ready: Callable[[Engines], None],
+    ready: Ready,
 ) -> None:
     """Runs the stack until SIGINT, SIGTERM or SIGHUP; everything has stopped when it returns or raises.
 
     `prepare` runs once the engines are ready and before the apps start (in a thread); the apps' environment
     names the engines (`KEYTRAIL_KAFKA_BOOTSTRAP`, ...) and `KEYTRAIL_DATA_DIR`.  `ready` is called
-    once `stack.json` is written.  Must be called on the main thread.
+    with the addresses once `stack.json` is written.  Must be called on the main thread.
 
     Raises `UsageError` where a stack already runs on this directory or a port is taken, `PartError`
     for a part that does not start, and whatever `prepare` raises.
@@ -64,7 +65,7 @@ class _Stack:
         apps: Sequence[Part],
         prepare: Prepare,
         report: Report,
-        ready: Callable[[Engines], None],
+        ready: Ready,
         warden: Warden,
     ) -> None:
         self._data_dir = data_dir
@@ -111,8 +112,11 @@ class _Stack:
         await in_thread(lambda: self._prepare(settings))
         env = {"KEYTRAIL_DATA_DIR": str(self._data_dir), **self._engines.env}
         await self._supervisor.start([replace(app, env={**env, **app.env}) for app in self._apps])
-        stack = {**self._engines.addresses, "pid": str(os.getpid())}
+        addresses = dict(self._engines.addresses)
+        for app in self._apps:
+            addresses |= app.addresses
+        stack = {**addresses, "pid": str(os.getpid())}
         write_atomically(self._data_dir / STACK_FILE, json.dumps(stack, indent=1) + "\n")
-        self._ready(self._engines)
+        self._ready(addresses)
         for chore in self._engines.chores:
             self._supervisor.start_chore(chore)

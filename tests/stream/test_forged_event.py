@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from world import NOON, SECOND, World, event, key, records, value_of
 
 from keytrail.schemas import avro, wire
+from keytrail.schemas.attributes import CLAIM
 from keytrail.schemas.records import Event
-from keytrail.schemas.signature import CLAIM_ATTRIBUTE, SIGNATURE_HEADER, Masters, SigningKey, fingerprint
+from keytrail.schemas.signature import SIGNATURE_HEADER, Masters, SigningKey, fingerprint
 from keytrail.stream.policy import Policy, Signing
 from keytrail.stream.source import Record
 
@@ -89,9 +90,9 @@ def test_a_claim_is_believed_for_the_key_it_proves() -> None:
     true, stolen = MASTERS.issue("pk_1", 3).claim(), MASTERS.issue("pk_2", 1).claim()
     there = world()
     outputs = there.send(
-        event(key_id="pk_1", attributes={CLAIM_ATTRIBUTE: true}),
-        event(key_id="pk_1", attributes={CLAIM_ATTRIBUTE: stolen}),
-        event(key_id="pk_1", attributes={CLAIM_ATTRIBUTE: "nonsense"}),
+        event(key_id="pk_1", attributes={CLAIM: true}),
+        event(key_id="pk_1", attributes={CLAIM: stolen}),
+        event(key_id="pk_1", attributes={CLAIM: "nonsense"}),
         batch=1,
     )
     states = [state_of(output.enriched[0][1]) for output in outputs]
