@@ -28,6 +28,9 @@ _TIMEOUT_S = 30.0
 # What a writer that was killed leaves open holds up readers for so long.
 _OPEN_MS = 10_000
 _ATTEMPTS = 20
+_FAILURES = 3  # that are not another writer's doing
+_PAUSE_S = 0.05
+_TAKEN_OVER = {"_FENCED", "INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED", "CONCURRENT_TRANSACTIONS"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class KeyRegistry:
         self._settings = settings
         self._signer = signer
         self._registry = Registry(settings.registry)
+        self._doubtful: Sequence[Edit] = ()
 
     def change(self, decide: Decide) -> list[Key]:
         """Write what `decide` makes of the keys; they are in Kafka when this returns.
@@ -59,14 +63,25 @@ class KeyRegistry:
         the change with nothing written.  Blocks.  Raises `UnavailableError` where Kafka or the registry is
         away, and `KeytrailError` where others change keys without a pause.
         """
+        self._doubtful = ()
+        failures: list[KafkaException] = []
         for _ in range(_ATTEMPTS):
-            edits = self._attempt(decide)
-            if edits is not None:
-                return [edit.key for edit in edits]
+            try:
+                return [edit.key for edit in self._attempt(decide)]
+            except KafkaException as error:
+                cause = error.args[0]
+                if not cause.fatal() and cause.name() not in _TAKEN_OVER:
+                    failures.append(error)
+                if len(failures) == _FAILURES:
+                    raise UnavailableError(
+                        f"The key cannot be changed: {words_of(error)}.",
+                        "See that Kafka runs at the configured address, and whether the change is there.",
+                    ) from error
+                time.sleep(_PAUSE_S)
         raise KeytrailError("Others change keys all the time.", "Try again.")
 
-    def _attempt(self, decide: Decide) -> Sequence[Edit] | None:
-        """None where another writer took over."""
+    def _attempt(self, decide: Decide) -> Sequence[Edit]:
+        """Raises `KafkaException` where another writer took over, or Kafka did not take the change."""
         event_text, key_text = avro.schema_text("event"), avro.schema_text("key")
         event_frame = wire.frame(self._registry.register(EVENTS, event_text))
         key_frame = wire.frame(self._registry.register(KEYS, key_text))
@@ -81,8 +96,12 @@ class KeyRegistry:
             logger=KAFKA_LOG,
         )
         try:
+            # From here on it is settled what became of an attempt before this one.
             producer.init_transactions(_TIMEOUT_S)
-            edits = decide(read_keys(self._settings))
+            known = read_keys(self._settings)
+            if self._doubtful and all(known.keys.get(e.key.key_id) == e.key for e in self._doubtful):
+                return self._doubtful
+            edits = decide(known)
             if not edits:
                 return edits
             producer.begin_transaction()
@@ -94,22 +113,10 @@ class KeyRegistry:
                 producer.produce(EVENTS.name, event_frame + datum, event.whose.encode(), headers=headers)
                 producer.produce(KEYS.name, key_frame + encode_key(edit.key), edit.key.key_id.encode())
                 producer.poll(0)
+            self._doubtful = edits
             producer.commit_transaction(_TIMEOUT_S)
         except BufferError as error:
             raise KeytrailError("That is too much for one change.", "Import fewer keys at once.") from error
         except UnicodeEncodeError as error:
             raise UsageError("The key holds text that is not valid Unicode.", "Correct it.") from error
-        except KafkaException as error:
-            cause = error.args[0]
-            if cause.fatal() or cause.name() in _TAKEN_OVER:
-                time.sleep(_PAUSE_S)
-                return None
-            raise UnavailableError(
-                f"The key cannot be changed: {words_of(error)}.",
-                "See that Kafka runs at the configured address.",
-            ) from error
         return edits
-
-
-_TAKEN_OVER = {"_FENCED", "INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED", "CONCURRENT_TRANSACTIONS"}
-_PAUSE_S = 0.05
