@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.error
@@ -9,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from running import Pipeline
@@ -18,6 +20,7 @@ from waiting import wait_until
 from keytrail.deploy.embedded.ports import free_port
 from keytrail.schemas.settings import read_stack
 
+PAGE = Path(__file__).parents[2] / "docs" / "otlp.md"
 PROGRAM = Path(__file__).with_name("traced_service.py")
 WHY = ("--reason", "test", "--actor", "carl")
 # Both ends of a call are spans; what a service records comes within its own.
@@ -68,10 +71,10 @@ def chain(pipeline: Pipeline, key_id: str, capsys: pytest.CaptureFixture[str]) -
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-@pytest.fixture
-def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """One that listens for OpenTelemetry too."""
-    with running_stack(tmp_path / "data", workers=1, sinks=1, otlp=True) as settings:
+    with running_stack(tmp_path_factory.mktemp("otlp") / "data", workers=1, sinks=1, otlp=True) as settings:
         yield Pipeline(settings)
 
 
@@ -104,3 +107,35 @@ def test_the_chain_of_a_key_over_three_services_is_one_answer(
     assert len({row["trace_id"] for row in rows}) == 1
     found = pipeline.clickhouse.rows("SELECT rule FROM anomalies WHERE rule = 'invalid_signature'")
     assert found == []
+
+
+def test_the_page_does_what_it_says(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pipeline.command("keys", "issue", "--owner", "edge", "--kind", "service", "--secret", *WHY) == 0
+    key_id, token = capsys.readouterr().out.splitlines()
+    monkeypatch.setenv("KEYTRAIL_KAFKA_BOOTSTRAP", pipeline.settings.kafka.bootstrap)
+    monkeypatch.setenv("KEYTRAIL_REGISTRY_URL", pipeline.settings.registry.url)
+    monkeypatch.setenv("KEYTRAIL_OTLP_GRPC", read_stack(pipeline.data_dir)["otlp_grpc"])
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        exec(compile(block, str(PAGE), "exec"), names)  # noqa: S102
+    names["serve"](token)
+    names["provider"].shutdown()
+
+    def found() -> dict[tuple[object, object], object]:
+        return {
+            (row["service"], row["action"]): row["signature"]
+            for row in pipeline.clickhouse.rows(
+                "SELECT service, action, signature FROM events "
+                "WHERE key_id IN ({key:String}, 'key-finance-7') AND actor_id = 'anna'",
+                params={"key": key_id},
+            )
+        }
+
+    expected = {
+        ("billing", "use"): "unsigned",
+        ("edge", "grant"): "verified",
+        ("ledger", "use"): "claimed",
+    }
+    wait_until(lambda: found() == expected, lambda: str(found()))
