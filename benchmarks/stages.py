@@ -1,6 +1,7 @@
 """The worker's stages in this process, without Kafka, over a simulated company's events."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from benchmarks.measure import Result, measure
 from keytrail.producers.datum import flat_encoder
@@ -8,6 +9,7 @@ from keytrail.producers.simulation import Simulation
 from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import Event, Signal
+from keytrail.schemas.signature import SIGNATURE_HEADER, Masters, fingerprint
 from keytrail.schemas.topics import Topic
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventStage
@@ -17,6 +19,7 @@ from keytrail.stream.memory import calm_collector
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
 from keytrail.stream.seen import SeenIds
+from keytrail.stream.signed import read_signature
 from keytrail.stream.source import Record, SourceRecord
 
 EVENTS = 20_000
@@ -58,6 +61,7 @@ def run() -> Iterator[Result]:
 
     yield measure("encode an event (SDK)", EVENTS, lambda: lambda: [encode(event) for event in events])
     yield measure("read: decode and check", EVENTS, lambda: _reading(stage(), records))
+    yield measure("verify a signature", EVENTS, lambda: _verifying(events, records))
     yield measure("ids seen before", EVENTS, lambda: _seeing(events))
     yield measure("judge and enrich", EVENTS, lambda: _judging(stage(), records))
     yield measure("event stage, all of it", EVENTS, lambda: _whole(stage(), records))
@@ -73,6 +77,22 @@ def _batches(records: Sequence[SourceRecord]) -> Iterator[Sequence[SourceRecord]
 
 def _reading(stage: EventStage, records: Sequence[SourceRecord]) -> Callable[[], object]:
     return lambda: [stage.read(batch) for batch in _batches(records)]
+
+
+def _verifying(events: Sequence[Event], records: Sequence[SourceRecord]) -> Callable[[], object]:
+    masters, mark = Masters({"m1": bytes(32)}), fingerprint(avro.schema_text("event"))
+    signed = []
+    for number, (event, record) in enumerate(zip(events, records, strict=True)):
+        named = replace(event, key_id=f"key-{number % 2_000}")
+        datum = (record.value or b"")[wire.HEADER_LENGTH :]
+        header = masters.issue(f"key-{number % 2_000}", 1).sign(mark, datum)
+        signed.append((named, [(SIGNATURE_HEADER, header)], datum))
+
+    def verify() -> None:
+        for event, headers, datum in signed:
+            assert read_signature(event, headers, mark, datum, masters).state == "verified"
+
+    return verify
 
 
 def _seeing(events: Sequence[Event]) -> Callable[[], object]:

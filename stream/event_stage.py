@@ -17,7 +17,7 @@ from keytrail.stream.at_hand import Slot
 from keytrail.stream.dead_share import DeadShare
 from keytrail.stream.enrichment import Enricher
 from keytrail.stream.judging import Judge
-from keytrail.stream.keys import KeyDirectory, record_name
+from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.ledger import EventBook, Page
 from keytrail.stream.letters import dead_letter
 from keytrail.stream.policy import Policy
@@ -158,7 +158,7 @@ class EventStage:
         of_key = self._judge.by_key(event, key, read.signed)
         if (name := name_in(event)) is not None:
             causes = tuple(cause_of(verdict) for verdict in of_key) if of_key else ()
-            self._uses.note(name, record_name(key.key), event.occurred_at, read.offset, causes)
+            self._uses.note(name, key.key, event.occurred_at, read.offset, causes)
         findings = []
         for verdict in (*of_key, *self._judge.by_itself(event, key)):
             book.add(verdict, event)

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from keytrail.schemas.records import Micros
+from keytrail.schemas.records import Key, Micros
 from keytrail.stream.errors import StateFormError
+from keytrail.stream.keys import record_name
 from keytrail.stream.store import StateChange, StateStore
 
 FORM = 1  # of the packed state
@@ -70,11 +71,11 @@ class KeyUses:
     def prefix(self) -> bytes:
         return self._store.prefix
 
-    def note(self, name: str, judged_by: str, at: Micros, offset: int, causes: tuple[Cause, ...]) -> None:
-        """A use of the key `name`; `judged_by` counts for the first one."""
+    def note(self, name: str, key: Key | None, at: Micros, offset: int, causes: tuple[Cause, ...]) -> None:
+        """A use of the key `name`, judged by the record `key`."""
         uses = self._store.get(name)
         if uses is None:
-            uses = Uses(judged_by)
+            uses = Uses(record_name(key))
         uses.add(at, offset, causes)
         self.put(name, uses)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from keytrail.producers.datum import UnencodableError, flat_encoder
 from keytrail.schemas import avro
 from keytrail.schemas.errors import SchemaError
-from keytrail.schemas.records import Event, Key, Micros
+from keytrail.schemas.records import Event, Key, Micros, Suspension
 
 EVENT = avro.parse(avro.schema_text("event"))
 KEY = avro.parse(avro.schema_text("key"))
@@ -39,9 +39,10 @@ def test_events_are_encoded_as_fastavro_does(event: Event) -> None:
     assert flat_encoder(EVENT)(event) == avro.encoder(EVENT)(event)
 
 
-@given(keys)
-def test_keys_are_encoded_as_fastavro_does(key: Key) -> None:
-    assert flat_encoder(KEY)(key) == avro.encoder(KEY)(key)
+@given(keys, st.lists(st.builds(Suspension, longs, longs), max_size=3))
+def test_keys_come_back(key: Key, suspensions: list[Suspension]) -> None:
+    key = dataclasses.replace(key, suspensions=suspensions)
+    assert avro.decoder(Key, KEY, KEY)(avro.encoder(KEY)(key), 0) == key
 
 
 @pytest.mark.parametrize("size", [63, 64, 4095, 4096, 9000])

@@ -173,7 +173,7 @@ def test_packed_uses_come_back(judged_by: str, places: list[tuple[int, int]], da
 def test_the_key_not_used_for_longest_is_forgotten() -> None:
     uses = KeyUses(most=2)
     for offset, name in enumerate(("a", "b", "a", "c")):
-        uses.note(name, "", offset, offset, ())
+        uses.note(name, None, offset, offset, ())
     assert uses.among(["a", "b", "c"]) == ["a", "c"]
     gone = [change for change in uses.take_changes() if change.value is None]
     assert [change.key for change in gone] == [b"uses/b"]
