@@ -134,7 +134,7 @@ class Masters:
     def issue(self, key_id: str, version: int) -> SigningKey:
         """The secret of a key, by the newest master.  Raises `UsageError` where there is no master."""
         if not self._secrets:
-            raise UsageError("There is no master secret.", "Make one: keytrail keys master new")
+            raise UsageError("There is no master secret.", "Make one with `keytrail keys master`.")
         master = list(self._secrets)[-1]
         return SigningKey(key_id, master, version, derive(self._secrets[master], key_id, version))
 

@@ -96,3 +96,7 @@ def _at_hand(file: Path) -> SigningKey | None:
         return SigningKey.of_token(file.read_text())
     except FileNotFoundError:
         return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file} cannot be read.", "See who may read it, or set KEYTRAIL_KEY_SECRET."
+        ) from error
