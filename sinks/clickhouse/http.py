@@ -214,9 +214,9 @@ def whole(row: Row, column: str) -> int:
 
 
 def _escaped(value: Param) -> str:
-    """A parameter's value as ClickHouse reads it: in the escaped form of its TSV format."""
+    """A parameter's value as ClickHouse reads it: escaped as in its TSV format, and an array as in SQL."""
     if not isinstance(value, str | int):
-        value = f"[{', '.join(text(item) if isinstance(item, str) else str(item) for item in value)}]"
+        return f"[{', '.join(text(item) if isinstance(item, str) else str(item) for item in value)}]"
     return str(value).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
 
 

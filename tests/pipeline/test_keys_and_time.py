@@ -117,3 +117,36 @@ def signatures(pipeline: Pipeline) -> dict[str, str]:
         "WHERE service IN ('honest', 'forger') GROUP BY service"
     )
     return {str(row["service"]): str(row["signature"]) for row in rows}
+
+
+@pytest.mark.parametrize("name", ["it's a key", "back\\slash", "']; DROP TABLE events --"])
+def test_a_chain_of_any_name_is_asked_for_by_value(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    send(pipeline, name, at=system_clock() - HOUR)
+
+    def chain() -> list[str]:
+        capsys.readouterr()
+        assert pipeline.command("report", "chain", "--param", f"key_id={name}", "--json") == 0
+        return [json.loads(line)["key_id"] for line in capsys.readouterr().out.splitlines()]
+
+    wait_until(lambda: chain() == [name] * 8, lambda: str(chain()))
+
+
+def test_a_rotated_keys_chain_holds_its_whole_lineage(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        pipeline.command("keys", "issue", "--id", "old-1", "--owner", "sam", "--kind", "service", *WHY) == 0
+    )
+    capsys.readouterr()
+    assert pipeline.command("keys", "rotate", "old-1", "--overlap", "1h", *WHY) == 0
+    new = capsys.readouterr().out.strip()
+    send(pipeline, "old-1", new, at=system_clock() - 1_000)
+
+    def chain() -> set[str]:
+        capsys.readouterr()
+        assert pipeline.command("report", "chain", "--param", f"key_id={new}", "--json") == 0
+        return {json.loads(line)["key_id"] for line in capsys.readouterr().out.splitlines()}
+
+    wait_until(lambda: chain() == {"old-1", new}, lambda: str(chain()))
