@@ -17,7 +17,7 @@ import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks.stack import running_stack, start, stop
-from keytrail.cli.worker import log_to_stderr
+from keytrail.cli.output import log_to_stderr
 from keytrail.producers.publisher import EventPublisher, KeyPublisher
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.errors import KeytrailError

@@ -1,10 +1,9 @@
 """`keytrail otlp`: takes spans and log records from OpenTelemetry's exporters until SIGTERM or Ctrl-C."""
 
 import argparse
-import logging
 
 from keytrail.cli.options import connection_flags, settings_from
-from keytrail.cli.output import progress
+from keytrail.cli.output import log_to_stderr, progress
 from keytrail.producers.otlp import OtlpAddresses, serve
 
 DEFAULT_HTTP_PORT = 4318
@@ -31,9 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     settings = settings_from(options, needs=("kafka", "registry"))
-    # Our own log lines from INFO on, the libraries' from WARNING on.
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("keytrail").setLevel(logging.INFO)
+    log_to_stderr()
     serve(settings, options.host, options.http_port, options.grpc_port, _say)
     return 0
 

@@ -1,6 +1,7 @@
 """How commands print: tables and JSON lines on stdout, progress on stderr."""
 
 import json
+import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from shutil import get_terminal_size
@@ -34,3 +35,9 @@ def printable(value: object) -> str:
 
 def progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def log_to_stderr() -> None:
+    """Our own log lines from INFO on, other libraries' from WARNING on."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("keytrail").setLevel(logging.INFO)

@@ -1,11 +1,11 @@
 """`keytrail sink`: moves the topics into ClickHouse until SIGTERM or Ctrl-C."""
 
 import argparse
-import logging
 import signal
 from types import FrameType
 
 from keytrail.cli.options import connection_flags, pass_over_flag, settings_from
+from keytrail.cli.output import log_to_stderr
 from keytrail.schemas.damage import pass_over
 from keytrail.sinks.clickhouse.errors import StoppedError
 from keytrail.sinks.clickhouse.patience import Patience
@@ -27,9 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     chosen = pass_over(options.pass_over)
     settings = settings_from(options)
-    # Our own log lines from INFO on, the libraries' from WARNING on.
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("keytrail").setLevel(logging.INFO)
+    log_to_stderr()
     patience = Patience()
     running: list[Sink] = []
 

@@ -1,11 +1,11 @@
 """`keytrail worker`: one stream worker."""
 
 import argparse
-import logging
 import tempfile
 from pathlib import Path
 
 from keytrail.cli.options import connection_flags, pass_over_flag, settings_from
+from keytrail.cli.output import log_to_stderr
 from keytrail.schemas.damage import pass_over
 from keytrail.schemas.settings import configured
 from keytrail.stream.policy import Policy, Signing
@@ -46,9 +46,3 @@ def _signing() -> Signing:
         for name in ("keys", "services")
     )
     return Signing(keys, services)
-
-
-def log_to_stderr() -> None:
-    """Our own log lines from INFO on, other libraries' from WARNING on."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("keytrail").setLevel(logging.INFO)

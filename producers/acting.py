@@ -28,6 +28,10 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 
+# A key's id, or what a service holds to sign in its name; None: without a key.
+KeyLike = str | SigningKey | None
+
+
 class KeyUsed(NamedTuple):
     """A provisioning key: its id, and its secret where that is known."""
 

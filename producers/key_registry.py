@@ -86,6 +86,7 @@ class KeyRegistry:
         event_frame = wire.frame(self._registry.register(EVENTS, event_text))
         key_frame = wire.frame(self._registry.register(KEYS, key_text))
         encode_event = flat_encoder(avro.parse(event_text))
+        mark = fingerprint(event_text)
         encode_key = avro.encoder(avro.parse(key_text))
         producer = Producer(
             self._settings.kafka.client(
@@ -109,7 +110,7 @@ class KeyRegistry:
                 event, datum = fit(edit.event, encode_event)
                 headers: list[tuple[str, str | bytes | None]] = []
                 if self._signer is not None and self._signer.key_id == event.key_id:
-                    headers.append((SIGNATURE_HEADER, self._signer.sign(fingerprint(event_text), datum)))
+                    headers.append((SIGNATURE_HEADER, self._signer.sign(mark, datum)))
                 producer.produce(EVENTS.name, event_frame + datum, event.whose.encode(), headers=headers)
                 producer.produce(KEYS.name, key_frame + encode_key(edit.key), edit.key.key_id.encode())
                 producer.poll(0)

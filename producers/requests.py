@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager, suppress
 from contextvars import copy_context
 from typing import Any, TypeVar, cast
 
-from keytrail.producers.acting import UNSET, key_used
+from keytrail.producers.acting import UNSET, KeyLike, key_used
 from keytrail.producers.details import Details
 from keytrail.producers.ids import UuidV7
-from keytrail.producers.trail import AuditTrail, KeyLike
+from keytrail.producers.trail import AuditTrail
 from keytrail.schemas.signature import SigningKey
 
 KEY_HEADER = "X-Keytrail-Key"

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 
 from keytrail.producers import acting
-from keytrail.producers.acting import NO_KEY, UNSET, KeyUsed, Unset, key_used
+from keytrail.producers.acting import NO_KEY, UNSET, KeyLike, KeyUsed, Unset, key_used
+from keytrail.producers.actions import Actions
 from keytrail.producers.audited import telling
 from keytrail.producers.clock import Clock, system_clock
 from keytrail.producers.courier import Courier, KafkaCourier, Outlet, OutletCourier
@@ -42,8 +43,6 @@ _TOKEN = b"keytrail1."
 
 _Params = ParamSpec("_Params")
 _Result = TypeVar("_Result")
-# A key's id, or what a service holds to sign in its name; None: without a key.
-KeyLike = str | SigningKey | None
 Text = str | Callable[..., str | None] | None
 
 
@@ -65,7 +64,7 @@ class TrailStats:
     spool_bytes: int
 
 
-class AuditTrail:
+class AuditTrail(Actions):
     """One service's events, sent in the background.
 
     The methods that record return at once, may be called from any thread, and never raise:
@@ -273,159 +272,6 @@ class AuditTrail:
             outbox.put(None, f"one could not be built ({type(error).__name__})")
         else:
             outbox.put(draft)
-
-    def grant(
-        self,
-        subject: str,
-        role: str,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """`subject` was given `role`."""
-        self.record("grant", key=key, actor=actor, subject=subject, role=role, **more)
-
-    def revoke(
-        self,
-        subject: str,
-        role: str,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """`role` was taken from `subject`."""
-        self.record("revoke", key=key, actor=actor, subject=subject, role=role, **more)
-
-    def approve(
-        self,
-        subject: str,
-        role: str,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """The actor agreed that `subject` gets `role`."""
-        self.record("approve", key=key, actor=actor, subject=subject, role=role, **more)
-
-    def deny(
-        self,
-        subject: str,
-        role: str,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """The actor refused `role` to `subject`."""
-        self.record("deny", key=key, actor=actor, subject=subject, role=role, **more)
-
-    def use(
-        self,
-        role: str | None,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """The actor did something privileged to `resource`, by virtue of `role` where that is known."""
-        self.record("use", key=key, actor=actor, role=role, **more)
-
-    def login(
-        self, *, key: KeyLike | Unset = UNSET, actor: str | Unset = UNSET, **more: Unpack[Details]
-    ) -> None:
-        """The actor logged in."""
-        self.record("login", key=key, actor=actor, **more)
-
-    def create(
-        self,
-        subject: str,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """The account, role or group `subject` came to be."""
-        self.record("create", key=key, actor=actor, subject=subject, **more)
-
-    def update(
-        self,
-        subject: str,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """The account, role or group `subject` was changed, from `before` to `after`."""
-        self.record("update", key=key, actor=actor, subject=subject, **more)
-
-    def delete(
-        self,
-        subject: str,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """The account, role or group `subject` is gone."""
-        self.record("delete", key=key, actor=actor, subject=subject, **more)
-
-    def update_trust(
-        self,
-        subject: str,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """It was changed who may take on the role `subject`."""
-        self.record("update_trust", key=key, actor=actor, subject=subject, **more)
-
-    def issue_key(
-        self,
-        subject: str,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """`subject` was given a credential; `resource` says of what sort."""
-        self.record("issue_key", key=key, actor=actor, subject=subject, **more)
-
-    def rotate_key(
-        self,
-        subject: str,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """A credential of `subject` was replaced by a new one."""
-        self.record("rotate_key", key=key, actor=actor, subject=subject, **more)
-
-    def suspend_key(
-        self,
-        subject: str,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """A credential of `subject` was switched off for a time."""
-        self.record("suspend_key", key=key, actor=actor, subject=subject, **more)
-
-    def revoke_key(
-        self,
-        subject: str,
-        *,
-        key: KeyLike | Unset = UNSET,
-        actor: str | Unset = UNSET,
-        **more: Unpack[Details],
-    ) -> None:
-        """A credential of `subject` was ended."""
-        self.record("revoke_key", key=key, actor=actor, subject=subject, **more)
 
     def close(self, deadline_s: float = 5.0) -> int:
         """Send what waits, for at most `deadline_s`; how many events were left undelivered.

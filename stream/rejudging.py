@@ -14,6 +14,7 @@ from keytrail.stream.signals import SignalBook, capped
 from keytrail.stream.uses import Cause, KeyUses, Uses
 
 _AT_ONCE = 2_000
+_OVER = "It no longer holds."
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Rejudge:
         names: list[str] = []
         offsets: set[int] = set()
         for name in list(self._due):
-            uses = self._uses.get(name)
+            uses = self._uses.peek(name)
             if uses is None or uses.judged_by == record_name(self._keys.find(name)):
                 del self._due[name]
                 continue
@@ -113,7 +114,7 @@ def _withdrawn(cause: Cause) -> Verdict:
         cause.entity_type,
         cause.entity,
         cause.cause,
-        "It no longer holds.",
+        _OVER,
         "",
         holds=False,
     )
@@ -134,7 +135,7 @@ def _take_back(uses: Uses, key: Key | None, now: Micros, policy_version: str) ->
                 cause=cause.cause,
                 holds=False,
                 severity=RULES[cause.rule].severity,
-                summary="It no longer holds.",
+                summary=_OVER,
                 remedy="",
                 events=list[Occurrence](),
                 count=count,

@@ -46,6 +46,13 @@ class StateStore(Generic[Value]):
         value = self._live[key] = self._unpack(packed)
         return value
 
+    def peek(self, key: str) -> Value | None:
+        """As `get`, for one look: the value is not kept unpacked, and not to be changed."""
+        if (value := self._live.get(key)) is not None:
+            return value
+        packed = self._packed.get(key)
+        return None if packed is None else self._unpack(packed)
+
     def put(self, key: str, value: Value) -> None:
         self._live[key] = value
         self._changed.add(key)

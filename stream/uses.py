@@ -91,6 +91,10 @@ class KeyUses:
     def get(self, name: str) -> Uses | None:
         return self._store.get(name)
 
+    def peek(self, name: str) -> Uses | None:
+        """For one look: not to be changed."""
+        return self._store.peek(name)
+
     def among(self, names: Iterable[str]) -> list[str]:
         """Those of the names that were used here."""
         return [name for name in names if name in self._names]
