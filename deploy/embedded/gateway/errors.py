@@ -9,7 +9,7 @@ from keytrail.schemas.errors import KeytrailError
 
 
 class ErrorCode(IntEnum):
-    """The codes that the gateway raises itself; the engine raises any."""
+    """The codes that the gateway raises itself or looks for; the engine raises any."""
 
     NOT_IMPLEMENTED = 48
     SYNTAX_ERROR = 62
@@ -18,6 +18,8 @@ class ErrorCode(IntEnum):
     TOO_MANY_SIMULTANEOUS_QUERIES = 202
     QUERY_IS_TOO_LARGE = 229
     ABORTED = 236
+    NOT_ENOUGH_SPACE = 243
+    CORRUPTED_DATA = 246
     ZLIB_INFLATE_FAILED = 354
     INTO_OUTFILE_NOT_ALLOWED = 358
     SESSION_NOT_FOUND = 372

@@ -16,6 +16,7 @@ from keytrail.deploy.embedded.gateway.config import MIB, GatewayConfig
 from keytrail.deploy.embedded.gateway.errors import EngineError, ErrorCode
 from keytrail.deploy.embedded.gateway.form import ExternalTable, is_form, read_form
 from keytrail.deploy.embedded.gateway.incoming import ClientGoneError, Incoming
+from keytrail.deploy.embedded.gateway.mending import Mender
 from keytrail.deploy.embedded.gateway.request import QueryRequest, read_request, url_arguments
 from keytrail.deploy.embedded.gateway.respond import Answer, Responder
 from keytrail.deploy.embedded.gateway.run import Runner, Running
@@ -37,8 +38,9 @@ class _Work:
 class Handler:
     """Answers requests that carry a statement; several at once, on one event loop."""
 
-    def __init__(self, config: GatewayConfig, runner: Runner, timezone: str) -> None:
+    def __init__(self, config: GatewayConfig, runner: Runner, mender: Mender, timezone: str) -> None:
         self._config = config
+        self._mender = mender
         self._runner = runner
         self._timezone = timezone
         self._access = Access(config.host, config.user, config.password)
@@ -55,8 +57,11 @@ class Handler:
                 await self._serve(incoming, responder, work)
             except OSError as error:
                 _LOG.error("a request failed: %s", error.strerror)
-                await self._refuse(incoming, responder, _no_room(error))
+                refusal = _no_room(error)
+                self._mender.hear(refusal)
+                await self._refuse(incoming, responder, refusal)
             except EngineError as error:
+                self._mender.hear(error)
                 await self._refuse(incoming, responder, error)
         except ClientGoneError:
             _LOG.debug("%s: the client went away", scope["method"])

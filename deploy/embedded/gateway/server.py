@@ -16,6 +16,7 @@ from keytrail.deploy.embedded.gateway.engine import Engine
 from keytrail.deploy.embedded.gateway.errors import EngineError
 from keytrail.deploy.embedded.gateway.handler import Handler
 from keytrail.deploy.embedded.gateway.lock import DirectoryLock
+from keytrail.deploy.embedded.gateway.mending import Mender
 from keytrail.deploy.embedded.gateway.run import Runner
 from keytrail.deploy.embedded.gateway.session import Sessions
 from keytrail.schemas.errors import UnavailableError
@@ -47,7 +48,8 @@ def serve(config: GatewayConfig) -> None:
         shown = f"[{host}]" if ":" in host else host
         _LOG.info("ClickHouse %s on http://%s:%d, data in %s", engine.version, shown, port, config.data_dir)
         runner = Runner(engine, sessions, config)
-        _Server(config, Handler(config, runner, engine.timezone), runner).run(sockets=[listener])
+        handler = Handler(config, runner, Mender(config.data_dir), engine.timezone)
+        _Server(config, handler, runner).run(sockets=[listener])
     _LOG.info("closed the data in %s", config.data_dir)
 
 

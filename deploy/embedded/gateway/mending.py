@@ -1,0 +1,47 @@
+"""Starting anew after the disk was full.
+
+Where the disk fills while the engine merges parts, ClickHouse 26.9 may put a merged part of empty files in
+the place of its sources, and every read of it fails.  The sources stay on disk for eight minutes more
+(`old_parts_lifetime`).  An engine that is opened anew sets the broken part aside and has the rows of its
+sources again; `tests/faults/test_full_disk.py` shows it.
+"""
+
+import logging
+import shutil
+import signal
+import threading
+from pathlib import Path
+
+from keytrail.deploy.embedded.gateway.config import MIB
+from keytrail.deploy.embedded.gateway.errors import EngineError, ErrorCode
+
+_LOG = logging.getLogger("keytrail.gateway")
+_CODES = (ErrorCode.NOT_ENOUGH_SPACE, ErrorCode.CORRUPTED_DATA)
+_DISK_IS_FULL = "No space left on device"
+_ROOM_BYTES = 16 * MIB
+_LOOK_S = 0.5
+
+
+class Mender:
+    """Hears of errors and, once the disk has room again, ends the process in an orderly way.
+
+    Its supervisor starts the next one.  Thread-safe.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._wanted = threading.Event()
+        threading.Thread(target=self._run, name="mender", daemon=True).start()
+
+    def hear(self, error: EngineError) -> None:
+        """A statement failed; most errors are of no interest here."""
+        if error.code in _CODES or _DISK_IS_FULL in error.text:
+            self._wanted.set()
+
+    def _run(self) -> None:
+        self._wanted.wait()
+        pause = threading.Event()
+        while shutil.disk_usage(self._folder).free < _ROOM_BYTES:
+            pause.wait(_LOOK_S)
+        _LOG.warning("The disk was full: the engine is started anew, in case a part was cut off.")
+        signal.raise_signal(signal.SIGTERM)
