@@ -28,6 +28,15 @@ class Signing:
 
 
 @dataclass(frozen=True)
+class Separation:
+    """Duties that nobody should hold together: a role like one of `first`, another like one of `second`."""
+
+    name: str
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Policy:
     """Parameters of every rule.  Patterns hold `*` and `?` and ignore case."""
 
@@ -39,6 +48,24 @@ class Policy:
         "root",
         "owner",
         "*:*",
+    )
+    # What lets its holder give itself more.
+    escalation_permissions: tuple[str, ...] = (
+        "iam:Attach*Policy",
+        "iam:Put*Policy",
+        "iam:CreatePolicyVersion",
+        "iam:SetDefaultPolicyVersion",
+        "iam:UpdateAssumeRolePolicy",
+        "iam:CreateAccessKey",
+        "iam:*LoginProfile",
+        "iam:AddUserToGroup",
+        "iam:PassRole",
+        "*.grant-roles",
+        "*.issue-keys",
+    )
+    separations: tuple[Separation, ...] = (
+        Separation("payments", ("*-payment-creator",), ("*-payment-approver",)),
+        Separation("code and release", ("*-code-author",), ("*-release-approver",)),
     )
     sprawl: SprawlLimits = field(default_factory=SprawlLimits)
     signing: Signing = field(default_factory=Signing)
