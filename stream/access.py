@@ -13,7 +13,7 @@ from keytrail.stream.errors import StateFormError
 
 DAY = 24 * 3600 * 1_000_000
 _json = json.JSONEncoder(separators=(",", ":")).encode
-FORM = 1  # of the packed state
+FORM = 2  # of the packed state
 MAX_CHARS = 500_000  # of its roles' names and permissions: its state must fit a Kafka record
 _HOLDS = frozenset({"grant", "revoke", "delete"})
 MAX_ROLES = 1_000  # of one subject; more are not followed: it has long been flagged
@@ -52,6 +52,7 @@ class SubjectAccess:
     latest_day: int = -1
     deleted: Occurrence | None = None
     redundant: set[str] = field(default_factory=set)
+    toxic: set[str] = field(default_factory=set)
     reported_team: str = ""
     reported_roles: int = 0
     _held: list[tuple[str, Role]] | None = field(default=None, repr=False, compare=False)
@@ -168,15 +169,18 @@ def pack(access: SubjectAccess) -> bytes:
             sorted(access.redundant),
             access.reported_team,
             access.reported_roles,
+            sorted(access.toxic),
         ]
     ).encode()
 
 
 def unpack(packed: bytes) -> SubjectAccess:
     form, *fields = json.loads(packed)
-    if form != FORM:
+    if form == 1:
+        fields.append([])  # written before combinations were kept
+    elif form != FORM:
         raise StateFormError("subject", form)
-    roles, team, since, latest, deleted, redundant, reported_team, reported_roles = fields
+    roles, team, since, latest, deleted, redundant, reported_team, reported_roles, toxic = fields
     return SubjectAccess(
         roles={
             name: Role(bool(held), Occurrence(at, event_id), tuple(permissions), used)
@@ -189,4 +193,5 @@ def unpack(packed: bytes) -> SubjectAccess:
         redundant=set(redundant),
         reported_team=reported_team,
         reported_roles=reported_roles,
+        toxic=set(toxic),
     )

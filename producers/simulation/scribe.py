@@ -114,12 +114,16 @@ class Scribe:
         error: str | None = None,
         before: str | None = None,
         after: str | None = None,
+        recorded_at: Micros | None = None,
     ) -> Event:
-        """An event that states what is given alone; `team` is the subject's, or else the actor's."""
+        """An event that states what is given alone; `team` is the subject's, or else the actor's.
+
+        `recorded_at` is a moment after `at` unless it is given.
+        """
         return Event(
             event_id=ids.event_id(at, ids.hex_digits(self._rng, ids.EVENT_ID_DIGITS)),
             occurred_at=at,
-            recorded_at=Micros(at + self._rng.randint(SECOND // 500, SECOND // 2)),
+            recorded_at=recorded_at or Micros(at + self._rng.randint(SECOND // 500, SECOND // 2)),
             service=service,
             environment=environment,
             actor_id=actor.name,

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
 from keytrail.stream.detections import (
+    break_glass_use,
+    clock_skew,
+    escalation_path,
     forged_event,
     inactive_key,
+    interactive_service_key,
     key_for_other,
     missing_reason,
     out_of_scope,
@@ -18,6 +22,9 @@ from keytrail.stream.detections import (
     redundant_grant,
     role_sprawl,
     rule_failure,
+    self_approval,
+    self_grant,
+    toxic_combination,
     trust_change,
     unknown_key,
 )
@@ -48,21 +55,27 @@ class EventRule:
         )
 
 
+_REGISTERED = frozenset({"active", "expired", "revoked", "suspended"})
+
 EVENT_RULES: tuple[EventRule, ...] = (
     EventRule(unknown_key.judge, statuses=frozenset({"unknown"}), of_key=True),
     EventRule(inactive_key.judge, statuses=frozenset({"expired", "revoked", "suspended"}), of_key=True),
-    EventRule(
-        out_of_scope.judge, statuses=frozenset({"active", "expired", "revoked", "suspended"}), of_key=True
-    ),
+    EventRule(out_of_scope.judge, statuses=_REGISTERED, of_key=True),
+    EventRule(break_glass_use.judge, statuses=_REGISTERED, of_key=True),
+    EventRule(interactive_service_key.judge, actions=frozenset({"login"}), statuses=_REGISTERED, of_key=True),
     EventRule(privileged_grant.judge, actions=frozenset({"grant"})),
+    EventRule(escalation_path.judge, actions=frozenset({"grant"})),
+    EventRule(self_grant.judge, actions=frozenset({"grant"})),
+    EventRule(self_approval.judge, actions=ACCESS_CHANGES),
     EventRule(key_for_other.judge, actions=frozenset({"issue_key"}), of_key=True),
     EventRule(trust_change.judge, actions=frozenset({"update_trust"})),
     EventRule(missing_reason.judge, actions=ACCESS_CHANGES),
+    EventRule(clock_skew.judge),
 )
 
 # Rules over what a subject holds, by the change that may move them.
 RULES_BY_CHANGE: dict[Change, tuple[SubjectRule, ...]] = {
-    Change.HOLDING: (redundant_grant.judge, role_sprawl.judge),
+    Change.HOLDING: (redundant_grant.judge, toxic_combination.judge, role_sprawl.judge),
     Change.USE: (role_sprawl.judge,),
 }
 
@@ -74,13 +87,20 @@ RULES: dict[str, Rule] = {
         inactive_key.REVOKED,
         inactive_key.SUSPENDED,
         out_of_scope.RULE,
+        break_glass_use.RULE,
+        interactive_service_key.RULE,
         privileged_grant.RULE,
+        escalation_path.RULE,
+        self_grant.RULE,
+        self_approval.RULE,
         key_for_other.RULE,
         trust_change.RULE,
         missing_reason.RULE,
+        clock_skew.RULE,
         forged_event.INVALID,
         forged_event.MISSING,
         redundant_grant.RULE,
+        toxic_combination.RULE,
         role_sprawl.RULE,
         rule_failure.RULE,
     )

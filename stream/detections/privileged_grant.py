@@ -1,13 +1,14 @@
 """Privileged grant: somebody was given a role that can do nearly everything.
 
-Fires for roles that match the policy's `privileged_roles`, unless the grant was approved: a ticket
-is named, and an approver who is not the one who acted.  False positives: names that only sound
-like administration; tune the patterns.  ATT&CK T1098.003 (Additional Cloud Roles).
+Fires for roles that match the policy's `privileged_roles`, unless the grant was approved (`approval`).
+False positives: names that only sound like administration; tune the patterns.
+ATT&CK T1098.003 (Additional Cloud Roles).
 """
 
 from collections.abc import Iterator
 
 from keytrail.schemas.records import Event
+from keytrail.stream.detections.approval import is_approved
 from keytrail.stream.detections.verdict import Rule, Verdict
 from keytrail.stream.keys import KeyAtEvent
 from keytrail.stream.patterns import matches_any
@@ -19,8 +20,7 @@ RULE = Rule("privileged_grant", 1, "act", "critical", "T1098.003")
 def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
     if event.action != "grant" or event.outcome != "success" or event.role is None:
         return
-    approved = event.ticket and event.approved_by and event.approved_by != event.actor_id
-    if approved or not matches_any(policy.privileged_roles, event.role):
+    if is_approved(event) or not matches_any(policy.privileged_roles, event.role):
         return
     yield Verdict(
         RULE,

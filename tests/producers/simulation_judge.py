@@ -24,12 +24,23 @@ _ACCESS_CHANGES = {
     "update_trust",
 }
 _PRIVILEGED = ["*admin*", "*fullaccess*", "*poweruser*", "*superuser*", "root", "owner", "*:*"]
+_APART = [
+    ("payments", "-payment-creator", "-payment-approver"),
+    ("code and release", "-code-author", "-release-approver"),
+]
 _WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
 def judge(keys: Iterable[Key], events: Iterable[Event]) -> set[Finding]:
     """Every finding that the events ever give rise to, in the order given."""
     return _Judge(keys).judge(events)
+
+
+def _approved(event: Event) -> bool:
+    return bool(event.ticket and event.approved_by) and event.approved_by not in (
+        event.actor_id,
+        event.subject,
+    )
 
 
 class _Subject:
@@ -73,15 +84,22 @@ class _Judge:
             self._find("expired_key", "key", key.key_id)
         elif key.suspended_at is not None and event.occurred_at >= key.suspended_at:
             self._find("suspended_key", "key", key.key_id)
+        if key.break_glass:
+            self._find("break_glass_use", "key", key.key_id)
+        if key.kind == "service" and event.action == "login":
+            self._find("interactive_service_key", "key", key.key_id)
         for dimension in _outside(event, key):
             self._find("out_of_scope", "key", key.key_id, dimension)
 
     def _by_act(self, event: Event) -> None:
         succeeded = event.outcome == "success"
-        if event.action == "grant" and event.role is not None and _matches(_PRIVILEGED, event.role):
-            approved = event.ticket and event.approved_by and event.approved_by != event.actor_id
-            if not approved:
-                self._find("privileged_grant", "subject", event.whose, event.role)
+        if event.action == "grant" and event.role is not None and succeeded:
+            self._by_grant(event, event.role)
+        by_its_own = event.approved_by in (event.actor_id, event.subject or event.actor_id)
+        if event.action in _ACCESS_CHANGES and succeeded and by_its_own:
+            self._find("self_approval", "subject", event.approved_by or "")
+        if event.occurred_at > event.recorded_at + 120_000_000:
+            self._find("clock_skew", "service", event.service)
         if event.action == "issue_key" and succeeded and event.subject not in (None, event.actor_id):
             key = self._keys.get(event.key_id or "")
             if key is None or "issue_key" not in key.scope_actions:
@@ -93,6 +111,16 @@ class _Judge:
                 self._find("missing_reason", "key", event.key_id)
             else:
                 self._find("missing_reason", "service", event.service)
+
+    def _by_grant(self, event: Event, role: str) -> None:
+        if _approved(event):
+            return
+        if _matches(_PRIVILEGED, role):
+            self._find("privileged_grant", "subject", event.whose, role)
+        elif any(permission.endswith((".grant-roles", ".issue-keys")) for permission in event.permissions):
+            self._find("escalation_path", "subject", event.whose, role)
+        if event.subject == event.actor_id:
+            self._find("self_grant", "subject", event.actor_id, role)
 
     def _by_state(self, event: Event) -> None:
         subject = self._subjects.setdefault(event.whose, _Subject())
@@ -113,6 +141,11 @@ class _Judge:
                 subject.used[event.role] = max(subject.used.get(event.role, 0), event.occurred_at)
         if changed:
             self._redundant(event.whose, subject)
+            for name, one, other in _APART:
+                if any(r.endswith(one) for r in subject.held) and any(
+                    r.endswith(other) for r in subject.held
+                ):
+                    self._find("toxic_combination", "subject", event.whose, name)
             for each in teams:
                 self._sprawling(each)
         elif len(subject.held) >= 8:

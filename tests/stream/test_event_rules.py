@@ -152,6 +152,7 @@ def test_no_rule_that_is_not_asked_would_have_fired() -> None:
     scoped = key(scope_actions=["none"], scope_roles=["none"], scope_environments=["none"])
     keys = [NO_KEY, UNKNOWN_KEY]
     keys += [KeyAtEvent(status, scoped) for status in ("active", "expired", "revoked", "suspended")]
+    keys.append(KeyAtEvent("active", key(kind="service", break_glass=True)))
     fired = set()
     for one in Simulation(3_000, seed=3).events():
         for at_event in keys:
@@ -159,7 +160,8 @@ def test_no_rule_that_is_not_asked_would_have_fired() -> None:
                 if verdicts := list(rule.judge(one, at_event, Policy())):
                     assert rule.may_fire(one.action, at_event.status)
                     fired.update(verdict.rule.name for verdict in verdicts)
-    others = {"redundant_grant", "role_sprawl", "rule_failure", "invalid_signature", "missing_signature"}
+    others = {"redundant_grant", "toxic_combination", "role_sprawl", "rule_failure"}
+    others |= {"invalid_signature", "missing_signature"}
     assert fired == RULES.keys() - others
 
 

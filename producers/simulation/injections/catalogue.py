@@ -6,7 +6,9 @@ from math import isqrt
 
 from keytrail.producers.simulation.injections import (
     credentials,
+    duties,
     key_state,
+    key_use,
     privilege,
     reasons,
     redundancy,
@@ -72,6 +74,22 @@ KINDS = (
         (credentials.key_for_other, credentials.unnamed_key_for_other),
         (credentials.key_by_identity, credentials.key_for_oneself, credentials.key_for_other_denied),
     ),
+    Kind(
+        (privilege.way_to_more, privilege.way_to_keys),
+        (privilege.way_to_more_approved, privilege.list_of_grants),
+    ),
+    Kind(
+        (duties.granted_to_oneself, duties.granted_to_oneself_without_ticket),
+        (duties.granted_to_oneself_and_approved, duties.granted_to_oneself_and_refused),
+    ),
+    Kind((duties.approved_by_who_gains, duties.approved_by_who_acts), (duties.approved_by_a_third,)),
+    Kind(
+        (duties.payments_in_one_hand, duties.code_and_release_in_one_hand),
+        (duties.one_side_after_the_other, duties.two_of_one_side),
+    ),
+    Kind((key_use.glass_broken,), (key_use.ordinary_key_used_like_it,)),
+    Kind((key_use.signed_in_as_a_service, key_use.signing_in_as_a_service_refused), (key_use.service_calls,)),
+    Kind((key_use.clock_ahead,), (key_use.clock_a_little_ahead,)),
     Kind((credentials.trust_changed,), (credentials.trust_change_denied,)),
     Kind(
         (reasons.grant_without, reasons.rotation_without, reasons.without_key),

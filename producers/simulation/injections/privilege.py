@@ -34,6 +34,41 @@ def approved(stage: Stage, day: int) -> None:
     )
 
 
+def way_to_more(stage: Stage, day: int) -> None:
+    _grant_of(stage, day, "grant-roles", is_approved=False)
+
+
+def way_to_keys(stage: Stage, day: int) -> None:
+    _grant_of(stage, day, "issue-keys", is_approved=False)
+
+
+def way_to_more_approved(stage: Stage, day: int) -> None:
+    _grant_of(stage, day, "grant-roles", is_approved=True)
+
+
+def list_of_grants(stage: Stage, day: int) -> None:
+    _grant_of(stage, day, "list-granted-roles", is_approved=False, due=False)
+
+
+def _grant_of(stage: Stage, day: int, verb: str, *, is_approved: bool, due: bool = True) -> None:
+    """A role whose name says nothing, and whose permissions do."""
+    subject = stage.claim(candidates.person)
+    lead = stage.company.leads[subject.team.name]
+    name = f"{subject.team.name}-directory-helper"
+    event = stage.scribe.change(
+        stage.moment(day),
+        "grant",
+        subject,
+        actor=lead,
+        role=Role(name, [f"{name}.{verb}", f"{name}.read"], "directory", ()),
+        reason=stage.scribe.reason(),
+        ticket=stage.scribe.ticket(),
+        approved_by=stage.company.approver_for(lead).name if is_approved else None,
+    )
+    label = stage.expect if due and not is_approved else stage.spare
+    label("escalation_path", "subject", subject.name, name, [event], f"permits {verb}")
+
+
 def _grant(stage: Stage, day: int, note: str, *, has_ticket: bool, approver: str, due: bool = True) -> None:
     """The lead grants it; `approver` is the lead, the lead's own approver (other) or nobody."""
     subject = stage.claim(candidates.person)
@@ -52,5 +87,7 @@ def _grant(stage: Stage, day: int, note: str, *, has_ticket: bool, approver: str
         ticket=stage.scribe.ticket() if has_ticket else None,
         approved_by=approvers.get(approver),
     )
+    if approvers.get(approver) == lead.name:
+        stage.expect("self_approval", "subject", lead.name, "", [event], note)
     label = stage.expect if due else stage.spare
     label("privileged_grant", "subject", subject.name, role.name, [event], note)

@@ -1,0 +1,133 @@
+"""Duties that should lie in two hands: granting to oneself, approving for oneself, holding both sides."""
+
+from keytrail.producers.simulation.calendar import DAY
+from keytrail.producers.simulation.company import Member
+from keytrail.producers.simulation.injections import candidates
+from keytrail.producers.simulation.roles import Role
+from keytrail.producers.simulation.stage import Stage
+from keytrail.schemas.records import Event, Micros
+
+
+def granted_to_oneself(stage: Stage, day: int) -> None:
+    member = stage.claim(candidates.person)
+    event = _grant(stage, day, member, actor=member, approved_by=None)
+    stage.expect("self_grant", "subject", member.name, event.role or "", [event], "nobody else had a say")
+
+
+def granted_to_oneself_without_ticket(stage: Stage, day: int) -> None:
+    member = stage.claim(candidates.person)
+    approver = stage.company.approver_for(member).name
+    event = _grant(stage, day, member, actor=member, approved_by=approver, has_ticket=False)
+    stage.expect("self_grant", "subject", member.name, event.role or "", [event], "approved, but no ticket")
+
+
+def granted_to_oneself_and_approved(stage: Stage, day: int) -> None:
+    member = stage.claim(candidates.person)
+    event = _grant(stage, day, member, actor=member, approved_by=stage.company.approver_for(member).name)
+    stage.spare("self_grant", "subject", member.name, event.role or "", [event], "approved by the lead")
+
+
+def granted_to_oneself_and_refused(stage: Stage, day: int) -> None:
+    member = stage.claim(candidates.person)
+    event = _grant(stage, day, member, actor=member, approved_by=None, outcome="denied")
+    stage.spare("self_grant", "subject", member.name, event.role or "", [event], "refused")
+
+
+def approved_by_who_gains(stage: Stage, day: int) -> None:
+    member = stage.claim(candidates.person)
+    event = _grant(stage, day, member, actor=None, approved_by=member.name)
+    stage.expect("self_approval", "subject", member.name, "", [event], "approved by who gains by it")
+
+
+def approved_by_who_acts(stage: Stage, day: int) -> None:
+    actor, member = stage.claim(candidates.person), stage.claim(candidates.person)
+    event = _grant(stage, day, member, actor=actor, approved_by=actor.name)
+    stage.expect("self_approval", "subject", actor.name, "", [event], "approved by who made the change")
+
+
+def approved_by_a_third(stage: Stage, day: int) -> None:
+    actor, member = stage.claim(candidates.person), stage.claim(candidates.person)
+    approver = stage.company.approver_for(member).name
+    event = _grant(stage, day, member, actor=actor, approved_by=approver)
+    stage.spare("self_approval", "subject", actor.name, "", [event], "approved by the lead")
+
+
+def _grant(
+    stage: Stage,
+    day: int,
+    subject: Member,
+    *,
+    actor: Member | None,
+    approved_by: str | None,
+    has_ticket: bool = True,
+    outcome: str = "success",
+) -> Event:
+    """A temporary role of the subject's team."""
+    return stage.scribe.change(
+        stage.moment(day),
+        "grant",
+        subject,
+        actor=actor,
+        role=stage.rng.choice(subject.team.roles.temporary),
+        reason=stage.scribe.reason(),
+        ticket=stage.scribe.ticket() if has_ticket else None,
+        approved_by=approved_by,
+        outcome=outcome,
+    )
+
+
+def payments_in_one_hand(stage: Stage, day: int) -> None:
+    _both_sides(stage, day, "payments", "payment", ("creator", "approver"))
+
+
+def code_and_release_in_one_hand(stage: Stage, day: int) -> None:
+    _both_sides(stage, day, "code and release", "", ("code-author", "release-approver"))
+
+
+def _both_sides(stage: Stage, day: int, name: str, noun: str, kinds: tuple[str, str]) -> None:
+    member = stage.claim(candidates.person)
+    first, second = (_duty(member, "-".join(filter(None, (noun, kind)))) for kind in kinds)
+    at = stage.moment(day)
+    before = _approved(stage, member, first, Micros(at - DAY))
+    stage.tell(before)
+    event = _approved(stage, member, second, at)
+    stage.expect("toxic_combination", "subject", member.name, name, [before, event], "held together")
+
+
+def one_side_after_the_other(stage: Stage, day: int) -> None:
+    member = stage.claim(candidates.person)
+    first, second = (_duty(member, kind) for kind in ("payment-creator", "payment-approver"))
+    at = stage.moment(day)
+    stage.tell(
+        _approved(stage, member, first, Micros(at - 2 * DAY)),
+        stage.scribe.change(Micros(at - DAY), "revoke", member, role=first, reason="no longer needed"),
+    )
+    event = _approved(stage, member, second, at)
+    stage.spare("toxic_combination", "subject", member.name, "payments", [event], "the other was taken back")
+
+
+def two_of_one_side(stage: Stage, day: int) -> None:
+    member = stage.claim(candidates.person)
+    at = stage.moment(day)
+    events = [
+        _approved(stage, member, _duty(member, "payment-creator"), Micros(at - DAY)),
+        _approved(stage, member, _duty(member, "eu-payment-creator"), at),
+    ]
+    stage.spare("toxic_combination", "subject", member.name, "payments", events, "two roles of one side")
+
+
+def _duty(member: Member, kind: str) -> Role:
+    team = member.team.name
+    return Role(f"{team}-{kind}", [f"{team}.{kind}.use"], f"{team}-api", ())
+
+
+def _approved(stage: Stage, member: Member, role: Role, at: Micros) -> Event:
+    return stage.scribe.change(
+        at,
+        "grant",
+        member,
+        role=role,
+        reason=stage.scribe.reason(),
+        ticket=stage.scribe.ticket(),
+        approved_by=stage.company.approver_for(member).name,
+    )
