@@ -1,6 +1,6 @@
 """The catalogue: every rule, and the order in which an event meets them.
 
-To add a rule, write its module and name it here.
+To add a rule, write its module and name it here: see `docs/writing-a-rule.md`.
 """
 
 from collections.abc import Callable, Iterable
@@ -40,11 +40,13 @@ SubjectRule = Callable[[Event, SubjectAccess, Policy], Iterable[Verdict]]
 class EventRule:
     """A rule that needs the event and its key alone.
 
-    It is asked only about events with one of these actions, by a key of one of these statuses; None: any.
+    `gives` are the rules that its verdicts are of.  It is asked only about events with one of these actions,
+    by a key of one of these statuses; None: any.
     `of_key`: what it says depends on what is known of the key, and so may change when that does.
     """
 
     judge: Callable[[Event, KeyAtEvent, Policy], Iterable[Verdict]]
+    gives: tuple[Rule, ...]
     actions: frozenset[str] | None = None
     statuses: frozenset[str] | None = None
     of_key: bool = False
@@ -58,19 +60,30 @@ class EventRule:
 _REGISTERED = frozenset({"active", "expired", "revoked", "suspended"})
 
 EVENT_RULES: tuple[EventRule, ...] = (
-    EventRule(unknown_key.judge, statuses=frozenset({"unknown"}), of_key=True),
-    EventRule(inactive_key.judge, statuses=frozenset({"expired", "revoked", "suspended"}), of_key=True),
-    EventRule(out_of_scope.judge, statuses=_REGISTERED, of_key=True),
-    EventRule(break_glass_use.judge, statuses=_REGISTERED, of_key=True),
-    EventRule(interactive_service_key.judge, actions=frozenset({"login"}), statuses=_REGISTERED, of_key=True),
-    EventRule(privileged_grant.judge, actions=frozenset({"grant"})),
-    EventRule(escalation_path.judge, actions=frozenset({"grant"})),
-    EventRule(self_grant.judge, actions=frozenset({"grant"})),
-    EventRule(self_approval.judge, actions=ACCESS_CHANGES),
-    EventRule(key_for_other.judge, actions=frozenset({"issue_key"}), of_key=True),
-    EventRule(trust_change.judge, actions=frozenset({"update_trust"})),
-    EventRule(missing_reason.judge, actions=ACCESS_CHANGES),
-    EventRule(clock_skew.judge),
+    EventRule(unknown_key.judge, (unknown_key.RULE,), statuses=frozenset({"unknown"}), of_key=True),
+    EventRule(
+        inactive_key.judge,
+        inactive_key.RULES,
+        statuses=frozenset({"expired", "revoked", "suspended"}),
+        of_key=True,
+    ),
+    EventRule(out_of_scope.judge, (out_of_scope.RULE,), statuses=_REGISTERED, of_key=True),
+    EventRule(break_glass_use.judge, (break_glass_use.RULE,), statuses=_REGISTERED, of_key=True),
+    EventRule(
+        interactive_service_key.judge,
+        (interactive_service_key.RULE,),
+        actions=frozenset({"login"}),
+        statuses=_REGISTERED,
+        of_key=True,
+    ),
+    EventRule(privileged_grant.judge, (privileged_grant.RULE,), actions=frozenset({"grant"})),
+    EventRule(escalation_path.judge, (escalation_path.RULE,), actions=frozenset({"grant"})),
+    EventRule(self_grant.judge, (self_grant.RULE,), actions=frozenset({"grant"})),
+    EventRule(self_approval.judge, (self_approval.RULE,), actions=ACCESS_CHANGES),
+    EventRule(key_for_other.judge, (key_for_other.RULE,), actions=frozenset({"issue_key"}), of_key=True),
+    EventRule(trust_change.judge, (trust_change.RULE,), actions=frozenset({"update_trust"})),
+    EventRule(missing_reason.judge, (missing_reason.RULE,), actions=ACCESS_CHANGES),
+    EventRule(clock_skew.judge, (clock_skew.RULE,)),
 )
 
 # Rules over what a subject holds, by the change that may move them.
@@ -79,29 +92,16 @@ RULES_BY_CHANGE: dict[Change, tuple[SubjectRule, ...]] = {
     Change.USE: (role_sprawl.judge,),
 }
 
+# Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed.
+_OTHERS = (
+    forged_event.INVALID,
+    forged_event.MISSING,
+    redundant_grant.RULE,
+    toxic_combination.RULE,
+    role_sprawl.RULE,
+    rule_failure.RULE,
+)
+
 RULES: dict[str, Rule] = {
-    rule.name: rule
-    for rule in (
-        unknown_key.RULE,
-        inactive_key.EXPIRED,
-        inactive_key.REVOKED,
-        inactive_key.SUSPENDED,
-        out_of_scope.RULE,
-        break_glass_use.RULE,
-        interactive_service_key.RULE,
-        privileged_grant.RULE,
-        escalation_path.RULE,
-        self_grant.RULE,
-        self_approval.RULE,
-        key_for_other.RULE,
-        trust_change.RULE,
-        missing_reason.RULE,
-        clock_skew.RULE,
-        forged_event.INVALID,
-        forged_event.MISSING,
-        redundant_grant.RULE,
-        toxic_combination.RULE,
-        role_sprawl.RULE,
-        rule_failure.RULE,
-    )
+    rule.name: rule for rule in (*(given for asked in EVENT_RULES for given in asked.gives), *_OTHERS)
 }

@@ -15,6 +15,7 @@ from keytrail.stream.policy import Policy
 EXPIRED = Rule("expired_key", 1, "act", "medium", "T1078")
 REVOKED = Rule("revoked_key", 1, "act", "high", "T1078")
 SUSPENDED = Rule("suspended_key", 1, "act", "high", "T1078")
+RULES = (EXPIRED, REVOKED, SUSPENDED)
 _BY_STATUS = {"expired": EXPIRED, "revoked": REVOKED, "suspended": SUSPENDED}
 
 

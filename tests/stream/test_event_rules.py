@@ -138,7 +138,7 @@ def test_a_rule_that_fails_is_itself_a_finding_and_stops_nothing(monkeypatch: py
         raise ZeroDivisionError
 
     broken.__module__ = "keytrail.stream.detections.broken"
-    monkeypatch.setattr(judging, "EVENT_RULES", (EventRule(broken), *judging.EVENT_RULES))
+    monkeypatch.setattr(judging, "EVENT_RULES", (EventRule(broken, ()), *judging.EVENT_RULES))
     world = World()
     [output] = world.send(event(key_id="AKIA1"))
     assert len(output.enriched) == 1
