@@ -29,12 +29,13 @@ class Change(Enum):
 
 @dataclass(slots=True)
 class Role:
-    """One role of a subject.  `last_used_day` counts days since 1970; -1: never used."""
+    """One role of a subject.  Days are counted since 1970; -1: never used, or granted without an end."""
 
     held: bool
     changed: Occurrence
     permissions: tuple[str, ...] = ()
     last_used_day: int = -1
+    ends_day: int = -1
 
     @property
     def day(self) -> int:
@@ -53,6 +54,7 @@ class SubjectAccess:
     deleted: Occurrence | None = None
     redundant: set[str] = field(default_factory=set)
     toxic: set[str] = field(default_factory=set)
+    overdue: set[str] = field(default_factory=set)
     reported_team: str = ""
     reported_roles: int = 0
     _held: list[tuple[str, Role]] | None = field(default=None, repr=False, compare=False)
@@ -85,7 +87,8 @@ class SubjectAccess:
             return False
         at = Occurrence(event.occurred_at, event.event_id)
         if event.action == "grant" and event.role is not None:
-            return self._set(event.role, True, at, tuple(event.permissions))
+            ends = -1 if event.expires_at is None else event.expires_at // DAY
+            return self._set(event.role, True, at, tuple(event.permissions), ends)
         if event.action == "revoke" and event.role is not None:
             return self._set(event.role, False, at, ())
         if event.action == "delete" and event.role is None and event.subject not in (None, event.actor_id):
@@ -114,7 +117,9 @@ class SubjectAccess:
         self.team, self.team_since = team, event.occurred_at
         return True
 
-    def _set(self, name: str, held: bool, at: Occurrence, permissions: tuple[str, ...]) -> bool:
+    def _set(
+        self, name: str, held: bool, at: Occurrence, permissions: tuple[str, ...], ends_day: int = -1
+    ) -> bool:
         self._held = None
         if held and self.deleted is not None and _key(at) <= _key(self.deleted):
             # Granted before the subject was deleted, and heard of later.
@@ -127,11 +132,11 @@ class SubjectAccess:
         if not self._has_room(len(name) + sum(map(len, permissions))):
             permissions = ()  # the role is followed, what it gives is not compared
         if role is None:
-            self.roles[name] = Role(held, at, permissions)
+            self.roles[name] = Role(held, at, permissions, ends_day=ends_day)
             return True
         if _key(at) <= _key(role.changed):
             return False
-        role.held, role.changed, role.permissions = held, at, permissions
+        role.held, role.changed, role.permissions, role.ends_day = held, at, permissions, ends_day
         return True
 
     def _has_room(self, chars: int) -> bool:
@@ -154,7 +159,10 @@ def _key(at: Occurrence) -> tuple[Micros, str]:
 def pack(access: SubjectAccess) -> bytes:
     """The state as stored; see `unpack`."""
     roles = {
-        name: [int(r.held), r.changed.occurred_at, r.changed.event_id, list(r.permissions), r.last_used_day]
+        name: [
+            *(int(r.held), r.changed.occurred_at, r.changed.event_id, list(r.permissions)),
+            *(r.last_used_day, r.ends_day),
+        ]
         for name, r in access.roles.items()
     }
     deleted = [access.deleted.occurred_at, access.deleted.event_id] if access.deleted else None
@@ -170,6 +178,7 @@ def pack(access: SubjectAccess) -> bytes:
             access.reported_team,
             access.reported_roles,
             sorted(access.toxic),
+            sorted(access.overdue),
         ]
     ).encode()
 
@@ -177,14 +186,14 @@ def pack(access: SubjectAccess) -> bytes:
 def unpack(packed: bytes) -> SubjectAccess:
     form, *fields = json.loads(packed)
     if form == 1:
-        fields.append([])  # written before combinations were kept
+        fields += [[], []]  # written before these were kept
     elif form != FORM:
         raise StateFormError("subject", form)
-    roles, team, since, latest, deleted, redundant, reported_team, reported_roles, toxic = fields
+    roles, team, since, latest, deleted, redundant, reported_team, reported_roles, toxic, overdue = fields
     return SubjectAccess(
         roles={
-            name: Role(bool(held), Occurrence(at, event_id), tuple(permissions), used)
-            for name, (held, at, event_id, permissions, used) in roles.items()
+            name: Role(bool(held), Occurrence(at, event_id), tuple(permissions), *days)
+            for name, (held, at, event_id, permissions, *days) in roles.items()
         },
         team=team,
         team_since=since,
@@ -194,4 +203,5 @@ def unpack(packed: bytes) -> SubjectAccess:
         reported_team=reported_team,
         reported_roles=reported_roles,
         toxic=set(toxic),
+        overdue=set(overdue),
     )

@@ -18,6 +18,7 @@ from keytrail.stream.detections import (
     key_for_other,
     missing_reason,
     out_of_scope,
+    overdue_grant,
     privileged_grant,
     redundant_grant,
     role_sprawl,
@@ -88,8 +89,13 @@ EVENT_RULES: tuple[EventRule, ...] = (
 
 # Rules over what a subject holds, by the change that may move them.
 RULES_BY_CHANGE: dict[Change, tuple[SubjectRule, ...]] = {
-    Change.HOLDING: (redundant_grant.judge, toxic_combination.judge, role_sprawl.judge),
-    Change.USE: (role_sprawl.judge,),
+    Change.HOLDING: (
+        redundant_grant.judge,
+        toxic_combination.judge,
+        overdue_grant.judge,
+        role_sprawl.judge,
+    ),
+    Change.USE: (overdue_grant.judge, role_sprawl.judge),
 }
 
 # Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed.
@@ -98,6 +104,7 @@ _OTHERS = (
     forged_event.MISSING,
     redundant_grant.RULE,
     toxic_combination.RULE,
+    overdue_grant.RULE,
     role_sprawl.RULE,
     rule_failure.RULE,
 )

@@ -4,6 +4,7 @@ It shares no code with the stream; the simulation's labels are held against it.
 """
 
 import ipaddress
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, time
 from fnmatch import fnmatchcase
@@ -48,6 +49,7 @@ class _Subject:
         self.team = ""
         self.latest = 0
         self.held: dict[str, tuple[int, list[str]]] = {}  # role -> (granted at, permissions), oldest first
+        self.ends: dict[str, int] = {}
         self.used: dict[str, int] = {}
 
 
@@ -133,12 +135,16 @@ class _Judge:
             if event.action == "grant":
                 subject.held.pop(event.role, None)
                 subject.held[event.role] = (event.occurred_at, event.permissions)
+                subject.ends[event.role] = event.expires_at or sys.maxsize
                 changed = True
             elif event.action == "revoke":
                 subject.held.pop(event.role, None)
                 changed = True
             elif event.action == "use":
                 subject.used[event.role] = max(subject.used.get(event.role, 0), event.occurred_at)
+        for role in subject.held:
+            if subject.latest // _DAY > subject.ends[role] // _DAY + 1:
+                self._find("overdue_grant", "subject", event.whose, role)
         if changed:
             self._redundant(event.whose, subject)
             for name, one, other in _APART:

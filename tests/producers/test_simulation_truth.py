@@ -20,6 +20,7 @@ RULES = {
     "self_grant",
     "self_approval",
     "toxic_combination",
+    "overdue_grant",
     "break_glass_use",
     "interactive_service_key",
     "clock_skew",

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from world import NOON, SECOND, World, event, key
+from world import DAY, NOON, SECOND, World, event, key
 
 from keytrail.schemas.records import Event
 from keytrail.stream.policy import Policy, Separation
@@ -122,3 +122,17 @@ def test_what_was_found_together_outlives_a_restart() -> None:
         later.findings.restore(name, value)
     later.send(event(action="revoke", role="eu-payer", occurred_at=NOON + 3))
     assert later.current()["toxic_combination", "alice", "trade"].status == "resolved"
+
+
+def test_a_role_lent_for_a_time_is_overdue_until_it_is_taken_back() -> None:
+    world = World(clock=lambda: NOON + 9 * DAY)
+    lent = grant("helper", expires_at=NOON + SECOND)
+    world.send(lent, grant("other", expires_at=NOON + 30 * DAY), event(occurred_at=NOON + DAY))
+    assert found(world, "overdue_grant") == set()
+    world.send(event(occurred_at=NOON + 2 * DAY, role="helper"))
+    assert found(world, "overdue_grant") == {("alice", "helper")}
+    assert world.current()["overdue_grant", "alice", "helper"].evidence == [lent.event_id]
+    world.send(event(action="revoke", role="helper", occurred_at=NOON + 3 * DAY))
+    assert found(world, "overdue_grant") == set()
+    world.send(grant("other", 4 * DAY), event(occurred_at=NOON + 9 * DAY))
+    assert found(world, "overdue_grant") == set()

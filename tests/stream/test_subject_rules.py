@@ -1,5 +1,6 @@
 """The rules over what a subject holds: redundant grants and role sprawl."""
 
+import json
 from collections.abc import Iterator
 from itertools import permutations
 
@@ -10,7 +11,7 @@ from world import DAY, NOON, SECOND, World, event
 
 from keytrail.schemas.records import Event
 from keytrail.schemas.topics import MAX_MESSAGE_BYTES
-from keytrail.stream.access import MAX_ROLES, unpack
+from keytrail.stream.access import MAX_ROLES, pack, unpack
 
 TEAM = {"team": "platform"}
 
@@ -252,3 +253,15 @@ def test_a_subjects_state_fits_a_record_however_large_its_grants() -> None:
     world.send(*(grant("alice", f"r{i}", *permissions, at=NOON - DAY + i) for i in range(10)), batch=1)
     assert max(len(value or b"") for _, value in world.changelog) < MAX_MESSAGE_BYTES // 2
     assert held(world)["alice"] == {f"r{i}": True for i in range(10)}
+
+
+def test_a_state_of_the_first_form_is_still_read() -> None:
+    at = [NOON, "00000000-0000-7000-8000-000000000001"]
+    old = [1, {"reader": [1, *at, ["db.read"], -1]}, "payments", NOON, 20_000, None, [], "payments", 1]
+    access = unpack(json.dumps(old).encode())
+    [(name, role)] = access.held()
+    assert (name, role.permissions, role.ends_day, access.toxic, access.overdue) == (
+        *("reader", ("db.read",), -1),
+        *(set(), set()),
+    )
+    assert unpack(pack(access)) == access

@@ -87,6 +87,7 @@ KINDS = (
         (duties.payments_in_one_hand, duties.code_and_release_in_one_hand),
         (duties.one_side_after_the_other, duties.two_of_one_side),
     ),
+    Kind((duties.not_taken_back,), (duties.taken_back_late, duties.lent_for_long)),
     Kind((key_use.glass_broken,), (key_use.ordinary_key_used_like_it,)),
     Kind((key_use.signed_in_as_a_service, key_use.signing_in_as_a_service_refused), (key_use.service_calls,)),
     Kind((key_use.clock_ahead,), (key_use.clock_a_little_ahead,)),

@@ -1,6 +1,6 @@
-"""Duties that should lie in two hands: granting to oneself, approving for oneself, holding both sides."""
+"""Duties that should lie in two hands, and roles that should have been taken back."""
 
-from keytrail.producers.simulation.calendar import DAY
+from keytrail.producers.simulation.calendar import DAY, HOUR
 from keytrail.producers.simulation.company import Member
 from keytrail.producers.simulation.injections import candidates
 from keytrail.producers.simulation.roles import Role
@@ -114,6 +114,47 @@ def two_of_one_side(stage: Stage, day: int) -> None:
         _approved(stage, member, _duty(member, "eu-payment-creator"), at),
     ]
     stage.spare("toxic_combination", "subject", member.name, "payments", events, "two roles of one side")
+
+
+def not_taken_back(stage: Stage, day: int) -> None:
+    member = stage.claim(candidates.person)
+    event, later = _lent(stage, day, member, 4 * HOUR)
+    stage.tell(later)
+    stage.expect("overdue_grant", "subject", member.name, event.role or "", [event], "never taken back")
+
+
+def taken_back_late(stage: Stage, day: int) -> None:
+    member = stage.claim(candidates.person)
+    role = stage.rng.choice(member.team.roles.temporary)
+    event, later = _lent(stage, day, member, 4 * HOUR, role)
+    back = Micros(event.occurred_at + 5 * HOUR)
+    stage.tell(later, stage.scribe.change(back, "revoke", member, role=role, reason="no longer needed"))
+    stage.spare("overdue_grant", "subject", member.name, role.name, [event], "taken back an hour late")
+
+
+def lent_for_long(stage: Stage, day: int) -> None:
+    member = stage.claim(candidates.person)
+    event, later = _lent(stage, day, member, 400 * DAY)
+    stage.tell(later)
+    stage.spare("overdue_grant", "subject", member.name, event.role or "", [event], "its end is far away")
+
+
+def _lent(
+    stage: Stage, day: int, member: Member, lasts: int, role: Role | None = None
+) -> tuple[Event, Event]:
+    """A temporary role for so long, and a use of another one three days after the grant."""
+    at = stage.moment(day)
+    event = stage.scribe.change(
+        at,
+        "grant",
+        member,
+        role=role or stage.rng.choice(member.team.roles.temporary),
+        reason=stage.scribe.reason(),
+        ticket=stage.scribe.ticket(),
+        approved_by=stage.company.approver_for(member).name,
+        expires_at=Micros(at + lasts),
+    )
+    return event, stage.scribe.use(Micros(at + 3 * DAY), member)
 
 
 def _duty(member: Member, kind: str) -> Role:
