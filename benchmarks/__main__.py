@@ -1,6 +1,6 @@
 """Everything that `make bench` measures, one after the other; results under `build/bench`.
 
-python -m benchmarks [stages] [pipeline] [state] [sdk] [w1] [sink] [scale] [exactly_once] [latency]
+python -m benchmarks [stages] [pipeline] [rules] [state] [sdk] [w1] [sink] [scale] [exactly_once] [latency]
 
 Not among them, for their length: `benchmarks.soak`, `benchmarks.outage` and `benchmarks.lifecycle`.
 """
@@ -15,6 +15,7 @@ from benchmarks.measure import Result, keep
 
 # In processes of their own, so that none inherits another's memory or warm caches.
 _OTHERS: Mapping[str, Sequence[tuple[str, ...]]] = {
+    "rules": [("benchmarks.rules",)],
     "state": [("benchmarks.state",)],
     "sdk": [("benchmarks.sdk",)],
     "w1": [("benchmarks.w1",)],

@@ -1,0 +1,89 @@
+"""What each rule costs: asked about a simulated company's events, without reading, storing or telling.
+
+python -m benchmarks.rules
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from benchmarks.measure import Result, keep, measure
+from keytrail.producers.simulation import Simulation
+from keytrail.schemas.records import Event
+from keytrail.stream.access import Change, SubjectAccess
+from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE, EventRule, SubjectRule
+from keytrail.stream.keys import KeyAtEvent, KeyDirectory
+from keytrail.stream.policy import Policy
+
+EVENTS = 50_000
+# The rules that the first worker had.
+_FIRST = frozenset(
+    {
+        *("unknown_key", "inactive_key", "out_of_scope", "privileged_grant", "missing_reason"),
+        *("redundant_grant", "role_sprawl"),
+    }
+)
+_POLICY = Policy()
+
+Asked = Sequence[tuple[Event, KeyAtEvent]]
+
+
+def run() -> Iterator[Result]:
+    simulation = Simulation(EVENTS, seed=7)
+    directory = KeyDirectory()
+    for key in list(simulation.keys()):
+        directory.apply(key)
+    asked = [(event, directory.at(event)) for event in simulation.events()]
+    first = [rule for rule in EVENT_RULES if _name(rule.judge) in _FIRST]
+    of_subjects = {rule for rules in RULES_BY_CHANGE.values() for rule in rules}
+    first_of_subjects = {rule for rule in of_subjects if _name(rule) in _FIRST}
+    yield measure("no rule", EVENTS, lambda: _asking(asked, [], frozenset()))
+    yield measure("the first rules", EVENTS, lambda: _asking(asked, first, first_of_subjects))
+    yield measure("the whole catalogue", EVENTS, lambda: _asking(asked, EVENT_RULES, of_subjects))
+    for rule in EVENT_RULES:
+        yield measure(_name(rule.judge), EVENTS, lambda rule=rule: _asking(asked, [rule], frozenset()))
+    for of_subject in sorted(of_subjects, key=_name):
+        yield measure(_name(of_subject), EVENTS, lambda rule=of_subject: _asking(asked, [], {rule}))
+
+
+def _name(judge: Callable[..., object]) -> str:
+    return judge.__module__.rpartition(".")[2]
+
+
+def _asking(
+    asked: Asked, rules: Iterable[EventRule], of_subjects: Iterable[SubjectRule]
+) -> Callable[[], object]:
+    """Asks these rules; what the subjects hold is kept in any case, so that only the rules differ."""
+    concerned: dict[tuple[str, str], list[EventRule]] = {}
+    for event, key in asked:
+        name = (event.action, key.status)
+        concerned.setdefault(name, [rule for rule in rules if rule.may_fire(*name)])
+    by_change = {
+        change: [rule for rule in RULES_BY_CHANGE.get(change, ()) if rule in set(of_subjects)]
+        for change in Change
+    }
+    subjects: dict[str, SubjectAccess] = {}
+
+    def ask() -> None:
+        for event, key in asked:
+            for rule in concerned[event.action, key.status]:
+                tuple(rule.judge(event, key, _POLICY))
+            subject = subjects.setdefault(event.whose, SubjectAccess())
+            for judge in by_change[subject.apply(event)]:
+                tuple(judge(event, subject, _POLICY))
+
+    return ask
+
+
+def main() -> None:
+    results = list(run())
+    base, first, whole = (result.cpu_s_per_100k for result in results[:3])
+    costs = [(result.stage, result.cpu_s_per_100k - base) for result in results[3:]]
+    costs += [("the first rules", first - base), ("the whole catalogue", whole - base)]
+    ratio = (whole - base) / (first - base)
+    lines = ["| rule | CPU s per 100,000 events |", "|---|---|"]
+    lines += [f"| {name} | {cost:.3f} |" for name, cost in costs]
+    lines += ["", f"The whole catalogue costs {ratio:.2f} times the first rules."]
+    keep("rules", {"costs": dict(costs), "ratio": ratio}, "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
