@@ -2,23 +2,20 @@
 
 import logging
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from time import monotonic
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from keytrail.schemas import avro, wire
 from keytrail.schemas.damage import is_damage
-from keytrail.schemas.errors import SchemaError, UnavailableError
-from keytrail.schemas.records import Key
+from keytrail.schemas.errors import UnavailableError
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import KEYS
-from keytrail.stream.keys import KeyDirectory, usable
+from keytrail.stream.key_reading import KeyReader
+from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.patience import until_available
-from keytrail.stream.reading import TORN
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +31,7 @@ class KeyFeed:
     process ends."""
 
     def __init__(self, kafka: KafkaSettings, registry: Registry, directory: KeyDirectory) -> None:
-        self._registry = registry
-        self._directory = directory
-        self._reader = avro.parse(avro.schema_text("key"))
+        self._reader = KeyReader(registry, directory)
         self._config = kafka.reader(
             group_id="keytrail-keys",
             enable_auto_commit=False,
@@ -47,7 +42,6 @@ class KeyFeed:
         )
         self._consumer = Consumer(self._config)
         self._asking = self._consumer
-        self._decoders: dict[int, Callable[[bytes, int], Key]] = {}
         self._applied: dict[int, int] = {}
         self._asking_lock = threading.Lock()
         self._asked_at = float("-inf")
@@ -137,7 +131,8 @@ class KeyFeed:
             messages = [first, *self._consumer.consume(_BATCH, 0)] if first is not None else []
             for message in messages:
                 if message.error() is None:
-                    apply = partial(self._apply, message.key(), message.value(), message.offset())
+                    place = f"{KEYS.name} offset {message.offset()}"
+                    apply = partial(self._reader.apply, message.key(), message.value(), place)
                     until_available(_WHO, apply)
             if messages:
                 with self._moved:
@@ -153,24 +148,3 @@ class KeyFeed:
                         elif error.code() == KafkaError._PARTITION_EOF:
                             self._applied[partition] = max(offset, self._applied[partition])
                     self._moved.notify_all()
-
-    def _apply(self, key: bytes | None, value: bytes | None, offset: int | None) -> None:
-        if value is None:
-            self._directory.forget((key or b"").decode(errors="replace"))
-            return
-        try:
-            schema_id = wire.schema_id_of(value)
-            if schema_id is None:
-                raise SchemaError("The value has no wire header.")
-            if schema_id not in self._decoders:
-                writer = avro.parse(self._registry.text_of(schema_id))
-                self._decoders[schema_id] = avro.decoder(Key, writer, self._reader)
-            found, problems = usable(self._decoders[schema_id](value, wire.HEADER_LENGTH))
-            for problem in problems:
-                logger.error("Key %s: %s; this part of its scope is not judged.", found.key_id, problem)
-            for alias in self._directory.apply(found):
-                logger.error(
-                    "Key %s: its alias %s is another key's already; it stays there.", found.key_id, alias
-                )
-        except (SchemaError, *TORN) as error:
-            logger.error("%s offset %s is no key record (%s); it is left out.", KEYS.name, offset, error)

@@ -14,12 +14,12 @@ from keytrail.schemas.attributes import CLAIM
 from keytrail.schemas.columns import NULL, Columns, Flags
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import DeadReason, Event, Micros
-from keytrail.schemas.registry import Registry
 from keytrail.schemas.signature import fingerprint
 from keytrail.schemas.strict import TornError
 from keytrail.schemas.topics import ENRICHED, Topic
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.late_event import are_uuids, late_events
+from keytrail.stream.schema_source import Schemas
 from keytrail.stream.signed import UNSIGNED, MasterSource, Signed, no_masters, read_signature
 from keytrail.stream.source import LostRecord, SourceRecord
 from keytrail.stream.writers import EventDecoder, NoValueError, event_decoder
@@ -97,7 +97,7 @@ class EventReader:
 
     def __init__(
         self,
-        registry: Registry,
+        registry: Schemas,
         clock: Callable[[], Micros],
         at_hand: Slot,
         masters: MasterSource = no_masters,

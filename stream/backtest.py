@@ -1,0 +1,141 @@
+"""Policies tried on past events: the stages of the worker, run over history.
+
+Knows no Kafka, and writes nowhere.  Keys are known beforehand, in their latest form; live, the uses of a
+key are judged anew when its record changes, which ends in the same findings.
+"""
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from keytrail.schemas.records import Anomaly, Micros, Signal
+from keytrail.schemas.topics import Topic
+from keytrail.stream.at_hand import Slot
+from keytrail.stream.event_stage import EventBatch, EventStage
+from keytrail.stream.finding_stage import FindingOutput, FindingStage
+from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.policy import Policy
+from keytrail.stream.reading import EventReader
+from keytrail.stream.schema_source import SchemaTexts
+from keytrail.stream.signed import MasterSource, no_masters
+from keytrail.stream.source import SourceRecord
+from keytrail.stream.store import StateChange
+
+
+class PastRecord(NamedTuple):
+    """A record of the events topic, and its partition."""
+
+    partition: int
+    record: SourceRecord
+
+
+@dataclass
+class Counts:
+    """Of records: `events` were judged, `duplicates` had been before, and `dead` could not be used."""
+
+    records: int = 0
+    events: int = 0
+    duplicates: int = 0
+    dead: int = 0
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a changelog would be told: by partition of the events topic, and of the findings."""
+
+    events: Mapping[int, Sequence[StateChange]]
+    findings: Sequence[StateChange]
+
+
+class Trial:
+    """One policy: an event stage for each partition, and a finding stage over all of them.
+
+    What it keeps grows with subjects, keys and findings, as a worker's state does, not with events.
+    """
+
+    def __init__(
+        self, policy: Policy, reader: EventReader, keys: KeyDirectory, clock: Callable[[], Micros]
+    ) -> None:
+        self._policy = policy
+        self._reader = reader
+        self._keys = keys
+        self._clock = clock
+        self._stages: dict[int, EventStage] = {}
+        self._latest: dict[str, Anomaly] = {}
+        self.counts = Counts()
+        self.finding_stage = FindingStage(policy, clock)
+
+    def event_stage(self, partition: int) -> EventStage:
+        stage = self._stages.get(partition)
+        if stage is None:
+            stage = EventStage(partition, self._reader, self._keys, self._policy, self._clock, Slot())
+            self._stages[partition] = stage
+        return stage
+
+    def judge(self, batches: Mapping[int, EventBatch]) -> Changes:
+        """Take the next batch of each partition in."""
+        changes: dict[int, Sequence[StateChange]] = {}
+        signals: list[list[Signal]] = []
+        for partition, batch in batches.items():
+            output = self.event_stage(partition).process(batch)
+            changes[partition] = output.changes
+            signals.append(output.signals)
+            self.counts.records += len(batch.offsets)
+            self.counts.events += len(output.enriched)
+            self.counts.duplicates += output.duplicates
+            self.counts.dead += len(output.dead)
+        # Each partition's in its own order, and among each other by time.
+        merged = heapq.merge(*signals, key=lambda signal: signal.last_seen)
+        return Changes(changes, self._keep(self.finding_stage.process(merged)))
+
+    def findings(self) -> list[Anomaly]:
+        """The latest state of each finding."""
+        self._keep(self.finding_stage.settle())
+        return list(self._latest.values())
+
+    def _keep(self, output: FindingOutput) -> list[StateChange]:
+        self._latest.update((anomaly.anomaly_id, anomaly) for anomaly in output.anomalies)
+        return output.changes
+
+
+class Backtest:
+    """Policies side by side: each record is read once, and judged by all of them.  Not thread-safe."""
+
+    def __init__(
+        self,
+        policies: Sequence[Policy],
+        keys: KeyDirectory,
+        schemas: SchemaTexts,
+        clock: Callable[[], Micros],
+        masters: MasterSource = no_masters,
+    ) -> None:
+        reader = EventReader(_ReadOnly(schemas), clock, Slot(), masters)
+        self.trials = [Trial(policy, reader, keys, clock) for policy in policies]
+
+    def take(self, past: Sequence[PastRecord]) -> list[Changes]:
+        """The next records, each partition's in offset order; what changed, by trial.
+
+        Raises `UnavailableError` where a schema is needed and the registry is away.
+        """
+        records: dict[int, list[SourceRecord]] = {}
+        for partition, record in past:
+            records.setdefault(partition, []).append(record)
+        reading = self.trials[0]
+        batches = {
+            partition: reading.event_stage(partition).read(some) for partition, some in records.items()
+        }
+        return [trial.judge(batches) for trial in self.trials]
+
+
+class _ReadOnly:
+    """Gives schemas; the enriched one, which live is registered, goes nowhere from here."""
+
+    def __init__(self, schemas: SchemaTexts) -> None:
+        self._schemas = schemas
+
+    def text_of(self, schema_id: int) -> str:
+        return self._schemas.text_of(schema_id)
+
+    def register(self, _topic: Topic, _text: str) -> int:
+        return 0

@@ -1,0 +1,105 @@
+"""A backtest ends in the same findings however the past is cut, and says what another policy would change."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
+from functools import cache
+from itertools import count
+from zlib import crc32
+
+import pytest
+from world import DAY, NOON, SECOND, FixedRegistry, World, event, key, records, value_of
+
+from keytrail.producers.simulation import Simulation
+from keytrail.schemas.records import Anomaly, Event, Micros
+from keytrail.stream.backtest import Backtest, Changes, Counts, PastRecord, Trial
+from keytrail.stream.comparison import compare
+from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.policy import Policy, SprawlLimits
+from keytrail.stream.source import Record
+
+EVENTS = 6_000
+STRICT = Policy(sprawl=SprawlLimits(least_roles=4, times_peers=1.2, growth_roles=2))
+LATER: Micros = 1_900_000_000_000_000
+
+Told = tuple[str, str, str, str, int, tuple[str, ...], bool]
+
+
+@cache
+def simulation() -> Simulation:
+    return Simulation(EVENTS, seed=11)
+
+
+@cache
+def history() -> list[Event]:
+    """With some events sent twice."""
+    every = list(simulation().events())
+    return [*every, *every[-50:]]
+
+
+def directory() -> KeyDirectory:
+    known = KeyDirectory()
+    for one in simulation().keys():
+        known.apply(one)
+    return known
+
+
+def past(events: Iterable[Event], partitions: int) -> list[PastRecord]:
+    offsets = [count() for _ in range(partitions)]
+    found = []
+    for some in events:
+        partition = crc32(some.whose.encode()) % partitions
+        found.append(PastRecord(partition, Record(next(offsets[partition]), value_of(some))))
+    return found
+
+
+def told(findings: Iterable[Anomaly]) -> set[Told]:
+    """Without what depends on when it was told."""
+    return {
+        (a.rule, a.entity_type, a.entity, a.cause, a.count, tuple(a.evidence), a.status == "resolved")
+        for a in findings
+    }
+
+
+@cache
+def expected(policy: Policy) -> set[Told]:
+    world = World(simulation().keys(), policy, clock=lambda: LATER)
+    world.send(*history())
+    return told(world.current().values())
+
+
+def new_backtest() -> Backtest:
+    return Backtest([Policy(), STRICT], directory(), FixedRegistry(), lambda: LATER)
+
+
+def restore(trial: Trial, log: Sequence[Changes]) -> None:
+    for changes in log:
+        for partition, some in changes.events.items():
+            for change in some:
+                trial.event_stage(partition).restore(change.key, change.value)
+        for change in changes.findings:
+            trial.finding_stage.restore(change.key, change.value)
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["through", "restarted"])
+@pytest.mark.parametrize("partitions", [1, 3])
+@pytest.mark.parametrize("batch", [1, 17, 5_000])
+def test_the_same_findings_however_the_past_is_cut(batch: int, partitions: int, restarted: bool) -> None:
+    backtest, records = new_backtest(), past(history(), partitions)
+    logs: tuple[list[Changes], list[Changes]] = ([], [])
+    told_before: list[dict[str, Anomaly]] = [{}, {}]
+    middle = len(records) // 2
+    for start in range(0, len(records), batch):
+        if restarted and not told_before[0] and start >= middle:
+            told_before = [{a.anomaly_id: a for a in trial.findings()} for trial in backtest.trials]
+            backtest = new_backtest()
+            for trial, log in zip(backtest.trials, logs, strict=True):
+                restore(trial, log)
+        for log, changes in zip(logs, backtest.take(records[start : start + batch]), strict=True):
+            log.append(changes)
+    for policy, trial, before in zip((Policy(), STRICT), backtest.trials, told_before, strict=True):
+        latest = before | {a.anomaly_id: a for a in trial.findings()}
+        assert told(latest.values()) == expected(policy)
+    if not restarted:
+        assert {trial.counts.duplicates for trial in backtest.trials} == {50}
+    assert expected(Policy()) != expected(STRICT)
