@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import get_args
 
@@ -12,6 +12,8 @@ from keytrail.cli.moments import show_moment
 from keytrail.cli.options import connection_flags, json_flag, settings_from
 from keytrail.cli.output import print_json, printable, progress
 from keytrail.schemas.records import Anomaly, FindingStatus, Micros, Severity
+from keytrail.sinks.cloud_events import envelope
+from keytrail.sinks.ocsf import detection_finding
 
 _SEVERITIES: tuple[str, ...] = get_args(Severity)
 _STATUSES: tuple[str, ...] = get_args(FindingStatus)
@@ -52,6 +54,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--from-beginning", action="store_true", help="with --follow: every record of the topic first"
     )
     json_flag(parser)
+    parser.add_argument("--ocsf", action="store_true", help="as OCSF Detection Findings, JSON lines")
+    parser.add_argument(
+        "--cloudevents", action="store_true", help="each in a CloudEvents envelope, JSON lines"
+    )
     connection_flags(parser)
 
 
@@ -63,13 +69,18 @@ def run(options: argparse.Namespace) -> int:
     else:
         records = iter(sorted(read_current(settings), key=_order))
     shown = _limited(filter(wanted.accepts, records), options.limit)
-    if options.json:
-        print_json(map(_as_json, shown))
+    if options.json or options.ocsf or options.cloudevents:
+        print_json(_in_form(anomaly, options) for anomaly in shown)
     elif options.follow:
         _print_each(shown, _FOLLOW_WIDTHS)
     else:
         _print_all(list(shown))
     return 0
+
+
+def _in_form(anomaly: Anomaly, options: argparse.Namespace) -> Mapping[str, object]:
+    form: Mapping[str, object] = detection_finding(anomaly) if options.ocsf else _as_json(anomaly)
+    return envelope(anomaly, form) if options.cloudevents else form
 
 
 def _print_all(anomalies: list[Anomaly]) -> None:

@@ -154,6 +154,15 @@ def test_anomalies_by_flags(flags: list[str], ids: list[str], capsys: Out) -> No
         assert row["evidence"] == ["e-1", "e-2"]
 
 
+@pytest.mark.usefixtures("findings")
+def test_anomalies_in_the_forms_of_others(capsys: Out) -> None:
+    assert main(["anomalies", "--ocsf", "--cloudevents", "--entity", "doors-eve"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["data"]["finding_info"]["uid"] for event in events] == ["doors-2", "doors-1", "doors-3"]
+    assert {event["data"]["class_uid"] for event in events} == {2004}
+    assert events[0]["id"].startswith("doors-2/")
+
+
 @pytest.fixture
 def following(addresses: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
