@@ -22,7 +22,9 @@ def compose(text: str, problems: Problems) -> yaml.Node | None:
             loader.dispose()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        problems.add(line, f"The character U+{ord(error.character):04X} cannot stand in YAML. Take it out.")
+        problems.add(
+            line, f"The character U+{ord(text[error.position]):04X} cannot stand in YAML. Take it out."
+        )
     except yaml.MarkedYAMLError as error:
         _add_marked(error, problems)
     except (yaml.YAMLError, ValueError, OverflowError):
