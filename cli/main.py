@@ -27,6 +27,7 @@ COMMANDS = {
     "sql": "run a query in ClickHouse",
     "report": "answer a common question, such as a key's whole chain over all services",
     "deadletter": "show records that could not be used",
+    "policy": "check, show and compare the files that the rules are tuned by",
     "worker": "run one stream worker (production; `up` starts one by itself)",
     "sink": "run one ClickHouse sink (production; `up` starts one by itself)",
     "otlp": "take spans and log records from OpenTelemetry (production; `up` starts it by itself)",

@@ -38,5 +38,12 @@ def pass_over_flag(parser: argparse.ArgumentParser, so_that: str) -> None:
     )
 
 
+def policy_flag(parser: argparse.ArgumentParser) -> None:
+    """What the rules are tuned by."""
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="the policy file (KEYTRAIL_POLICY; else the built-in one)"
+    )
+
+
 def json_flag(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="JSON lines, one object a row")

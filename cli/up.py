@@ -2,9 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from keytrail.cli.options import policy_flag
 from keytrail.cli.otlp_part import otlp_arguments, otlp_flags, otlp_parts
 from keytrail.cli.prepare import prepare
 from keytrail.deploy.embedded.commands import up
@@ -12,8 +13,9 @@ from keytrail.deploy.embedded.part import Part
 from keytrail.deploy.embedded.ports import Ports
 from keytrail.deploy.groups import GroupMembers
 from keytrail.schemas.masters import MasterFile
-from keytrail.schemas.settings import Settings, find_data_dir
+from keytrail.schemas.settings import Settings, find_data_dir, find_policy_file
 from keytrail.schemas.topics import DEFAULT_PARTITIONS, SINK_GROUP, WORKER_GROUP
+from keytrail.stream.policy_file import read_policy
 
 _KEYTRAIL = (sys.executable, "-m", "keytrail.cli.main")
 
@@ -42,10 +44,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="partitions of topics that are not there yet (%(default)s)",
     )
+    policy_flag(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    applications = Applications(options.workers, options.sinks, options.partitions)
+    policy = find_policy_file(options.policy)
+    if policy is not None:
+        read_policy(policy)  # says what is wrong before anything starts
+    applications = Applications(options.workers, options.sinks, options.partitions, policy)
     return up(
         find_data_dir(options.data_dir),
         Ports(options.kafka_port, options.registry_port, options.clickhouse_port),
@@ -56,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
         (
             *(*_KEYTRAIL, "up", "--workers", str(options.workers), "--sinks", str(options.sinks)),
             *("--partitions", str(options.partitions)),
+            *_policy_flags(policy),
             *otlp_flags(options),
         ),
     )
@@ -64,10 +71,11 @@ def run(options: argparse.Namespace) -> int:
 class Applications:
     """The worker and sink processes; each is ready once its consumer group has it as a member."""
 
-    def __init__(self, workers: int, sinks: int, partitions: int) -> None:
+    def __init__(self, workers: int, sinks: int, partitions: int, policy: Path | None = None) -> None:
         self._workers = workers
         self._sinks = sinks
         self._partitions = partitions
+        self._policy = policy
         self._groups: GroupMembers | None = None
 
     def prepare(self, settings: Settings) -> None:
@@ -83,16 +91,21 @@ class Applications:
 
     def parts(self) -> list[Part]:
         return [
-            *self._members("worker", self._workers, WORKER_GROUP),
+            *self._members("worker", self._workers, WORKER_GROUP, _policy_flags(self._policy)),
             *self._members("sink", self._sinks, SINK_GROUP),
         ]
 
-    def _members(self, command: str, count: int, group: str) -> list[Part]:
+    def _members(self, command: str, count: int, group: str, flags: Sequence[str] = ()) -> list[Part]:
         names = [command] if count == 1 else [f"{command}-{number}" for number in range(1, count + 1)]
+        called = (*_KEYTRAIL, command, *flags)
         return [
-            Part(name, (*_KEYTRAIL, command, "--instance", name), is_ready=self._joined(group, number))
+            Part(name, (*called, "--instance", name), is_ready=self._joined(group, number))
             for number, name in enumerate(names, 1)
         ]
 
     def _joined(self, group: str, members: int) -> Callable[[], bool]:
         return lambda: self._groups is not None and self._groups.have_joined(group, members)
+
+
+def _policy_flags(policy: Path | None) -> list[str]:
+    return [] if policy is None else ["--policy", str(policy)]

@@ -1,15 +1,20 @@
 """`keytrail worker`: one stream worker."""
 
 import argparse
+import logging
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from keytrail.cli.options import connection_flags, pass_over_flag, settings_from
+from keytrail.cli.options import connection_flags, pass_over_flag, policy_flag, settings_from
 from keytrail.cli.output import log_to_stderr
 from keytrail.schemas.damage import pass_over
-from keytrail.schemas.settings import configured
+from keytrail.schemas.settings import configured, find_policy_file
 from keytrail.stream.policy import Policy, Signing
+from keytrail.stream.policy_file import read_policy
 from keytrail.stream.worker import BATCH_RECORDS, Worker, WorkerOptions
+
+logger = logging.getLogger(__name__)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,17 +31,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="most records in one transaction (%(default)s)",
     )
-
+    policy_flag(parser)
     pass_over_flag(parser, "its records become dead letters")
 
 
 def run(options: argparse.Namespace) -> int:
     chosen = pass_over(options.pass_over)
     settings = settings_from(options, needs=("kafka", "registry"))
+    file = find_policy_file(options.policy)
+    policy = policy_of(file)
     log_to_stderr()
+    logger.info("The policy is %s, %s.", policy.version, file or "the built-in one")
     with tempfile.TemporaryDirectory(prefix="keytrail-worker-") as scratch:
         how = WorkerOptions(Path(scratch), options.instance, options.batch, chosen)
-        return Worker(settings, Policy(signing=_signing()), how).run()
+        return Worker(settings, policy, how).run()
+
+
+def policy_of(file: Path | None) -> Policy:
+    """The policy of this file, or the built-in one.  Where it says nothing of signing, the settings do."""
+    policy = read_policy(file) if file is not None else Policy()
+    return policy if policy.signing != Signing() else replace(policy, signing=_signing())
 
 
 def _signing() -> Signing:

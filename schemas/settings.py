@@ -128,6 +128,14 @@ def find_data_dir(given: Path | None, env: Mapping[str, str] = os.environ) -> Pa
     return Path(str(named_in_file) if named_in_file else DEFAULT_DATA_DIR).absolute()
 
 
+def find_policy_file(given: Path | None, env: Mapping[str, str] = os.environ) -> Path | None:
+    """The policy file: the flag, `KEYTRAIL_POLICY`, or `policy` in the file; None where none is named."""
+    if given is not None:
+        return given.absolute()
+    named = env.get("KEYTRAIL_POLICY") or _read_config(env).get("", {}).get("policy")
+    return Path(named).absolute() if named else None
+
+
 def configured(section: str, name: str, env: Mapping[str, str] = os.environ) -> str:
     """A value from the environment or the file alone, or "": it tells an external engine from an embedded."""
     return env.get(f"KEYTRAIL_{section}_{name}".upper()) or str(

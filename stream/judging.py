@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
-from keytrail.stream.detections import forged_event
-from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE, EventRule
+from keytrail.stream.detections import forged_event, role_sprawl
+from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE, EventRule, SubjectRule
 from keytrail.stream.detections.rule_failure import failed
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.keys import KeyAtEvent
@@ -30,6 +31,8 @@ class Judge:
         self._signs = bool(policy.signing.keys or policy.signing.services)
         self._failures: set[tuple[str, str]] = set()
         self._rules: dict[tuple[str, str], _Rules] = {}
+        self._settings = {setting.name: setting for setting in policy.rules}
+        self._by_change = {change: self._enabled(judges) for change, judges in RULES_BY_CHANGE.items()}
 
     def by_key(self, event: Event, key: KeyAtEvent, signed: Signed) -> list[Verdict]:
         """What the rules say that look at the event's key, and at whether it is signed as it should be."""
@@ -50,7 +53,7 @@ class Judge:
     def subject(self, event: Event, subject: SubjectAccess, change: Change, book: SignalBook) -> list[str]:
         """The same for what the event's subject holds, of which the event changed something."""
         found = []
-        for judge in RULES_BY_CHANGE.get(change, ()):
+        for judge in self._by_change.get(change, ()):
             for verdict in self._ask(judge, event, subject):
                 book.add(verdict, event)
                 if verdict.holds and verdict.profile is None:
@@ -67,6 +70,13 @@ class Judge:
             rules = self._rules[action, status] = of_key, tuple(r for r in asked if not r.of_key)
         return rules
 
+    def _enabled(self, judges: tuple[SubjectRule, ...]) -> tuple[SubjectRule, ...]:
+        """Without role sprawl where it is off: it notes what it has told a team, and would have told none."""
+        setting = self._settings.get(role_sprawl.RULE.name)
+        if setting is None or setting.enabled:
+            return judges
+        return tuple(judge for judge in judges if judge is not role_sprawl.judge)
+
     def _ask(
         self,
         judge: Callable[..., Iterable[Verdict]],
@@ -74,10 +84,20 @@ class Judge:
         *about: KeyAtEvent | SubjectAccess | Signed,
     ) -> Iterable[Verdict]:
         try:
-            return tuple(judge(event, *about, self._policy))
+            verdicts = tuple(judge(event, *about, self._policy))
         except Exception as error:
             name, kind = judge.__module__.rpartition(".")[2], type(error).__name__
             if (name, kind) not in self._failures:
                 self._failures.add((name, kind))
                 logger.exception("The rule %s failed; it goes on without this event's verdict.", name)
-            return (failed(name, kind),)
+            verdicts = (failed(name, kind),)
+        return self._as_set(verdicts) if verdicts and self._settings else verdicts
+
+    def _as_set(self, verdicts: Iterable[Verdict]) -> Iterable[Verdict]:
+        """Without those of rules that are off, and with the severities that the policy sets."""
+        for verdict in verdicts:
+            setting = self._settings.get(verdict.rule.name)
+            if setting is None:
+                yield verdict
+            elif setting.enabled:
+                yield replace(verdict, severity=setting.severity or verdict.severity)

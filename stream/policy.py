@@ -37,6 +37,15 @@ class Separation:
 
 
 @dataclass(frozen=True)
+class RuleSetting:
+    """What is set for one rule of the catalogue: off, or of another severity than its own (None: its own)."""
+
+    name: str
+    enabled: bool = True
+    severity: str | None = None
+
+
+@dataclass(frozen=True)
 class Policy:
     """Parameters of every rule.  Patterns hold `*` and `?` and ignore case."""
 
@@ -69,6 +78,8 @@ class Policy:
     )
     sprawl: SprawlLimits = field(default_factory=SprawlLimits)
     signing: Signing = field(default_factory=Signing)
+    # By name; a rule that is not among them is as it comes.
+    rules: tuple[RuleSetting, ...] = ()
 
     @cached_property
     def version(self) -> str:

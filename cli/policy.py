@@ -1,0 +1,60 @@
+"""`keytrail policy`: the files that the rules are tuned by."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from keytrail.cli.options import json_flag
+from keytrail.cli.output import print_json, print_table
+from keytrail.stream.policy import Policy
+from keytrail.stream.policy_diff import differences
+from keytrail.stream.policy_file import policy_text, read_policy
+from keytrail.stream.policy_form import json_schema
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    check = verbs.add_parser("check", help="say all that is wrong with a file, or its policy's version")
+    check.add_argument("file", type=Path, metavar="FILE")
+    show = verbs.add_parser("show", help="the whole policy, with what the file leaves out")
+    show.add_argument("file", type=Path, nargs="?", metavar="FILE", help="without it, the built-in policy")
+    diff = verbs.add_parser("diff", help="what differs; exit code 1 where something does")
+    diff.add_argument("file", type=Path, metavar="FILE")
+    diff.add_argument(
+        "other", type=Path, nargs="?", metavar="OTHER", help="without it, FILE against the built-in policy"
+    )
+    json_flag(diff)
+    verbs.add_parser("schema", help="JSON Schema of the file, for editors")
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.verb == "check":
+        print(f"{options.file} is fine: policy {read_policy(options.file).version}.")
+        return 0
+    if options.verb == "show":
+        sys.stdout.write(policy_text(Policy() if options.file is None else read_policy(options.file)))
+        return 0
+    if options.verb == "schema":
+        print(json.dumps(json_schema(), indent=2))
+        return 0
+    return _diff(options)
+
+
+def _diff(options: argparse.Namespace) -> int:
+    """From the first file to the second, or from the built-in policy to the file."""
+    if options.other is None:
+        found = differences(Policy(), read_policy(options.file))
+    else:
+        found = differences(read_policy(options.file), read_policy(options.other))
+    if options.json:
+        print_json(vars(difference) for difference in found)
+    elif found:
+        rows = ((d.field, _shown(d.before), _shown(d.after)) for d in found)
+        print_table(("field", "before", "after"), rows)
+    return 1 if found else 0
+
+
+def _shown(value: object) -> str:
+    """A value as in the file, or nothing."""
+    return "" if value is None else json.dumps(value, ensure_ascii=False)

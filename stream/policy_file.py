@@ -1,0 +1,51 @@
+"""The policy file: YAML that says what the rules are tuned by.  What it leaves out is as in `Policy()`."""
+
+from pathlib import Path
+
+import yaml
+
+from keytrail.stream.policy import Policy
+from keytrail.stream.policy_form import FORM, plain
+from keytrail.stream.policy_problems import PolicyError, Problem, Problems
+from keytrail.stream.policy_yaml import compose
+
+MOST_BYTES = 1_000_000
+_WIDTH = 110
+
+
+def read_policy(path: Path) -> Policy:
+    """Raises `PolicyError` with everything that is wrong with the file."""
+    name = str(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:  # a name with a NUL in it is a ValueError
+        why = error.strerror if isinstance(error, OSError) else None
+        raise PolicyError(name, [Problem(0, f"It cannot be read: {why or error}.")]) from error
+    if len(content) > MOST_BYTES:
+        raise PolicyError(name, [Problem(0, f"It has more than {MOST_BYTES:,} bytes. Make it smaller.")])
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise PolicyError(name, [Problem(line, "It is not UTF-8. Save it as UTF-8.")]) from error
+    return parse_policy(text, name)
+
+
+def parse_policy(text: str, name: str) -> Policy:
+    """The same for a text; `name` is what errors call it."""
+    problems = Problems()
+    root = compose(text, problems)
+    if root is None:
+        if not problems:
+            problems.add(0, "It is empty. Begin it with version: 1.")
+        raise problems.error(name)
+    policy = FORM.read(root, "", problems)
+    if problems or not isinstance(policy, Policy):
+        raise problems.error(name)
+    return policy
+
+
+def policy_text(policy: Policy) -> str:
+    """The whole policy as the text of a file."""
+    return yaml.safe_dump(plain(policy), sort_keys=False, allow_unicode=True, width=_WIDTH)

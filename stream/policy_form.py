@@ -1,0 +1,114 @@
+"""The form of a policy file: every field with its shape and meaning.
+
+What reads a file, writes one and describes it goes by this table.
+"""
+
+from typing import Any
+
+from keytrail.stream.detections.catalogue import RULES
+from keytrail.stream.findings import SEVERITIES
+from keytrail.stream.policy import Policy, Separation, Signing, SprawlLimits
+from keytrail.stream.policy_collections import Field, Record, RuleSettings, Several
+from keytrail.stream.policy_shapes import Decimal, Flag, OneOf, Only, Schema, Text, Whole
+
+VERSION = 1
+_ADDRESS = "https://json-schema.org/draft/2020-12/schema"
+
+
+def _policy(version: int, **fields: Any) -> Policy:  # noqa: ARG001  # the form's version is none of the policy's
+    return Policy(**fields)
+
+
+def _name(separation: object) -> str:
+    assert isinstance(separation, Separation)  # noqa: S101  # what the list's shape makes
+    return separation.name
+
+
+def _patterns(what: str, example: str, least: int = 0) -> Several:
+    return Several(Text(what, example), least)
+
+
+_SEPARATION = Record(
+    Separation,
+    {
+        "name": Field(Text("a name", "payments"), "What the separation is called in findings.", True),
+        "first": Field(_patterns("a role's pattern", "*-creator", 1), "Roles of the one duty.", True),
+        "second": Field(_patterns("a role's pattern", "*-approver", 1), "Roles of the other duty.", True),
+    },
+)
+
+_SPRAWL = Record(
+    SprawlLimits,
+    {
+        "least_roles": Field(Whole(1, 1_000), "Fewer roles than this are never too many."),
+        "times_peers": Field(
+            Decimal(1, 100), "So many times the median of the team's members are too many roles."
+        ),
+        "least_peers": Field(
+            Whole(1, 10_000), "A team of fewer members does not say what is usual; `lonely_roles` does."
+        ),
+        "lonely_roles": Field(Whole(1, 1_000), "So many roles are too many where the team is too small."),
+        "unused_days": Field(Whole(1, 3_650), "A role that was not used for so many days counts as unused."),
+        "growth_days": Field(Whole(1, 3_650), "Roles granted within so many days count as new."),
+        "growth_roles": Field(Whole(1, 1_000), "So many new roles are fast growth."),
+    },
+)
+
+_SIGNING = Record(
+    Signing,
+    {
+        "keys": Field(_patterns("a key's pattern", "ci-*"), "Keys with which every event must be signed."),
+        "services": Field(
+            _patterns("a service's pattern", "billing-*"), "Services that must sign every event."
+        ),
+    },
+)
+
+_RULES = RuleSettings(
+    {rule.name: rule.severity for rule in RULES.values()},
+    {
+        "enabled": Field(Flag(), "False turns the rule off: it finds nothing."),
+        "severity": Field(OneOf(SEVERITIES), "Takes the place of the rule's own severity."),
+    },
+)
+
+FORM = Record(
+    _policy,
+    {
+        "version": Field(Only(VERSION), "The form of the file.", True),
+        "privileged_roles": Field(
+            _patterns("a role's pattern", "*admin*"), "Roles that can do nearly everything."
+        ),
+        "escalation_permissions": Field(
+            _patterns("a permission's pattern", "iam:PassRole"),
+            "Permissions that let their holder give itself more.",
+        ),
+        "separations": Field(Several(_SEPARATION, name_of=_name), "Duties that nobody should hold together."),
+        "sprawl": Field(_SPRAWL, "When a subject holds too many roles."),
+        "signing": Field(_SIGNING, "Whose events must be signed."),
+        "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
+    },
+)
+
+
+def plain(policy: Policy) -> dict[str, Any]:
+    """The whole policy as mappings, lists, text and numbers, as a file has it."""
+    found = FORM.plain(policy)
+    assert isinstance(found, dict)  # noqa: S101  # a record's plain form is a mapping
+    return found
+
+
+def json_schema() -> Schema:
+    """JSON Schema 2020-12 of the file, with the defaults of the built-in policy."""
+    schema = FORM.schema()
+    _add_defaults(schema, plain(Policy()))
+    return {"$schema": _ADDRESS, "title": "A policy of keytrail", **schema}
+
+
+def _add_defaults(schema: dict[str, Any], defaults: dict[str, Any]) -> None:
+    for name, value in defaults.items():
+        described = schema["properties"][name]
+        if "properties" in described:
+            _add_defaults(described, value)
+        elif "const" not in described:
+            described["default"] = value
