@@ -26,6 +26,7 @@ COMMANDS = {
     "anomalies": "show findings; --follow waits for more",
     "sql": "run a query in ClickHouse",
     "report": "answer a common question, such as a key's whole chain over all services",
+    "backtest": "try a policy on past events: what would be new, gone or changed",
     "deadletter": "show records that could not be used",
     "policy": "check, show and compare the files that the rules are tuned by",
     "worker": "run one stream worker (production; `up` starts one by itself)",

@@ -8,7 +8,7 @@ from itertools import count
 from zlib import crc32
 
 import pytest
-from world import DAY, NOON, SECOND, FixedRegistry, World, event, key, records, value_of
+from world import DAY, NOON, SECOND, FixedRegistry, World, event, records, value_of
 
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.records import Anomaly, Event, Micros
@@ -18,7 +18,7 @@ from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.policy import Policy, SprawlLimits
 from keytrail.stream.source import Record
 
-EVENTS = 6_000
+EVENTS = 4_000
 STRICT = Policy(sprawl=SprawlLimits(least_roles=4, times_peers=1.2, growth_roles=2))
 LATER: Micros = 1_900_000_000_000_000
 
@@ -39,7 +39,7 @@ def history() -> list[Event]:
 
 def directory() -> KeyDirectory:
     known = KeyDirectory()
-    for one in simulation().keys():
+    for one in list(simulation().keys()):
         known.apply(one)
     return known
 
@@ -103,3 +103,66 @@ def test_the_same_findings_however_the_past_is_cut(batch: int, partitions: int, 
     if not restarted:
         assert {trial.counts.duplicates for trial in backtest.trials} == {50}
     assert expected(Policy()) != expected(STRICT)
+
+
+def _anomaly(**fields: object) -> Anomaly:
+    base = Anomaly(
+        anomaly_id="1",
+        revision=1,
+        rule="role_sprawl",
+        rule_version=1,
+        severity="high",
+        status="open",
+        entity_type="subject",
+        entity="alice",
+        cause="platform",
+        first_seen=NOON,
+        last_seen=NOON,
+        count=9,
+        evidence=[],
+        summary="",
+        remedy="",
+        technique=None,
+        policy_version="",
+        details={},
+        emitted_at=NOON,
+    )
+    return replace(base, **fields)  # type: ignore[arg-type]
+
+
+def test_a_comparison_tells_new_gone_changed_and_same() -> None:
+    same, gone = _anomaly(), _anomaly(anomaly_id="2", entity="bob")
+    graver, more, over = (_anomaly(anomaly_id=name, entity=f"user-{name}") for name in "345")
+    elsewhere = _anomaly(anomaly_id="6", rule="unknown_key", entity_type="key", entity="pk_1", count=40)
+    new = _anomaly(anomaly_id="7", first_seen=NOON + DAY, count=2)
+    found = compare(
+        [same, gone, graver, more, over],
+        [
+            replace(same, revision=7, last_seen=NOON + SECOND, status="updated"),
+            replace(graver, severity="critical"),
+            replace(more, count=12),
+            replace(over, status="resolved"),
+            elsewhere,
+            new,
+        ],
+    )
+    sprawl, unknown = found.rules
+    assert (sprawl.rule, sprawl.in_force, sprawl.new, sprawl.gone) == ("role_sprawl", 5, 1, 1)
+    assert (sprawl.changed, sprawl.same) == (3, 1)
+    assert (unknown.rule, unknown.in_force, unknown.new) == ("unknown_key", 0, 1)
+    day = date(2026, 5, 28)
+    assert sprawl.by_day == {day: 4, date(2026, 5, 29): 1}
+    assert unknown.by_day == {day: 1}
+    assert [(one.entity_type, one.entity, one.findings, one.count) for one in found.noisiest] == [
+        ("key", "pk_1", 1, 40),
+        ("subject", "user-4", 1, 12),
+        ("subject", "alice", 2, 11),
+        ("subject", "user-3", 1, 9),
+        ("subject", "user-5", 1, 9),
+    ]
+
+
+def test_a_record_that_is_no_event_is_counted_and_passed_over() -> None:
+    backtest = Backtest([Policy()], KeyDirectory(), FixedRegistry(), lambda: NOON)
+    backtest.take([PastRecord(0, Record(0, b"nonsense")), PastRecord(0, *records([event()], 1))])
+    assert backtest.trials[0].counts == Counts(records=2, events=1, duplicates=0, dead=1)

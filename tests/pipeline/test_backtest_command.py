@@ -1,0 +1,68 @@
+"""`keytrail backtest` on a pipeline's own past: it agrees with the findings, and leaves nothing behind."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import Pipeline
+from waiting import wait_until
+
+EVENTS = 5_000
+
+
+def test_a_policy_is_tried_on_the_past(
+    pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pipeline.command("simulate", "--events", str(EVENTS), "--seed", "7") == 0
+    pipeline.wait_for_rows(EVENTS)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nsprawl: {least_roles: 12}\n")
+
+    *rows, done = _backtest(pipeline, capsys, str(policy))
+    rules = {row["rule"]: row for row in rows if "rule" in row}
+    assert done["records"] == done["events"] == EVENTS
+    assert done["policy_version"] != done["against_version"]
+    assert rules["role_sprawl"]["gone"] > 0
+    assert {name for name, row in rules.items() if row["new"] or row["gone"] or row["changed"]} == {
+        "role_sprawl"
+    }
+    # All keys were known before the first event, so the worker finds just what the backtest does.
+    expected = {name: row["in_force"] for name, row in rules.items()}
+    wait_until(lambda: _live(pipeline) == expected, lambda: f"{_live(pipeline)}, not {expected}")
+
+    *rows, _ = _backtest(pipeline, capsys, str(policy), "--against", str(policy))
+    assert not any(row["new"] or row["gone"] or row["changed"] for row in rows if "rule" in row)
+
+    # By when Kafka took them, not by their own times, which lie months apart.
+    for flag, moment, count in (
+        ("--since", "1h", EVENTS),
+        ("--since", time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()), 0),
+        ("--until", "1h", 0),
+        ("--until", "2100-01-01", EVENTS),
+    ):
+        assert _backtest(pipeline, capsys, str(policy), flag, moment)[-1]["records"] == count
+
+    assert pipeline.command("backtest", str(policy)) == 0
+    table = capsys.readouterr().out
+    assert "RULE" in table
+    assert "times real time at 1000 events a second." in table
+    assert pipeline.rows() == (EVENTS, EVENTS)
+
+
+def test_times_in_the_wrong_order_are_refused(pipeline: Pipeline, tmp_path: Path) -> None:
+    assert pipeline.command("backtest", str(tmp_path / "any"), "--since", "1d", "--until", "2d") == 2
+
+
+def _live(pipeline: Pipeline) -> dict[object, object]:
+    rows = pipeline.clickhouse.rows("SELECT rule, count() AS found FROM anomalies_current GROUP BY rule")
+    return {row["rule"]: row["found"] for row in rows}
+
+
+def _backtest(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> list[dict[str, Any]]:
+    capsys.readouterr()
+    assert pipeline.command("backtest", *arguments, "--json") == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
