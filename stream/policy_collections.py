@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 import yaml
 
@@ -30,7 +31,7 @@ class Several(Shape):
 
     of: Shape
     least: int = 0
-    name_of: Callable[[object], object] = lambda item: item
+    name_of: Callable[[Any], object] = lambda item: item
 
     def read(self, node: yaml.Node, where: str, problems: Problems) -> object:
         if not isinstance(node, yaml.SequenceNode):
@@ -55,8 +56,7 @@ class Several(Shape):
             items.append(item)
         return tuple(items) if len(items) == len(names) == len(node.value) else None
 
-    def plain(self, value: object) -> object:
-        assert isinstance(value, tuple)  # noqa: S101  # as `read` gives it
+    def plain(self, value: Any) -> object:
         return [self.of.plain(item) for item in value]
 
     def schema(self) -> Schema:
@@ -90,7 +90,7 @@ class Record(Shape):
                 problems.add(line_of(node), f"{_place(where, name)} is missing; add it.")
         return self.make(**found) if fine and None not in found.values() else None
 
-    def plain(self, value: object) -> object:
+    def plain(self, value: Any) -> dict[str, object]:
         return {name: field.shape.plain(getattr(value, name)) for name, field in self.fields.items()}
 
     def schema(self) -> Schema:
@@ -127,8 +127,7 @@ class RuleSettings(Shape):
         # In one order, and without those that change nothing: the same policy has the same version.
         return tuple(sorted((s for s in settings if s != RuleSetting(s.name)), key=lambda s: s.name))
 
-    def plain(self, value: object) -> object:
-        assert isinstance(value, tuple)  # noqa: S101  # as `read` gives it
+    def plain(self, value: Any) -> object:
         settings = {setting.name: setting for setting in value}
         return {name: _plain_setting(settings.get(name, RuleSetting(name))) for name in self.rules}
 

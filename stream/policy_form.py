@@ -3,6 +3,7 @@
 What reads a file, writes one and describes it goes by this table.
 """
 
+from operator import attrgetter
 from typing import Any
 
 from keytrail.stream.detections.catalogue import RULES
@@ -17,11 +18,6 @@ _ADDRESS = "https://json-schema.org/draft/2020-12/schema"
 
 def _policy(version: int, **fields: Any) -> Policy:  # noqa: ARG001  # the form's version is none of the policy's
     return Policy(**fields)
-
-
-def _name(separation: object) -> str:
-    assert isinstance(separation, Separation)  # noqa: S101  # what the list's shape makes
-    return separation.name
 
 
 def _patterns(what: str, example: str, least: int = 0) -> Several:
@@ -83,7 +79,9 @@ FORM = Record(
             _patterns("a permission's pattern", "iam:PassRole"),
             "Permissions that let their holder give itself more.",
         ),
-        "separations": Field(Several(_SEPARATION, name_of=_name), "Duties that nobody should hold together."),
+        "separations": Field(
+            Several(_SEPARATION, name_of=attrgetter("name")), "Duties that nobody should hold together."
+        ),
         "sprawl": Field(_SPRAWL, "When a subject holds too many roles."),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
@@ -93,9 +91,7 @@ FORM = Record(
 
 def plain(policy: Policy) -> dict[str, Any]:
     """The whole policy as mappings, lists, text and numbers, as a file has it."""
-    found = FORM.plain(policy)
-    assert isinstance(found, dict)  # noqa: S101  # a record's plain form is a mapping
-    return found
+    return FORM.plain(policy)
 
 
 def json_schema() -> Schema:

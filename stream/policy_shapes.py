@@ -6,6 +6,7 @@ Whatever checks a file also makes the schema, so that the two say the same.
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
@@ -31,8 +32,8 @@ class Shape(ABC):
         """The value, or None where it was said what is wrong."""
 
     @abstractmethod
-    def plain(self, value: object) -> object:
-        """The value as mappings, lists, text and numbers, as a file would have it."""
+    def plain(self, value: Any) -> object:
+        """A value that `read` gave, as mappings, lists, text and numbers, as a file would have it."""
 
     @abstractmethod
     def schema(self) -> Schema:
@@ -55,7 +56,7 @@ class Scalar(Shape):
             refuse(node, where, self.wanted, problems)
         return value
 
-    def plain(self, value: object) -> object:
+    def plain(self, value: Any) -> object:
         return value
 
 
@@ -132,7 +133,7 @@ class Only(Scalar):
     def take(self, tag: str, text: str) -> object:
         return self.number if tag == "int" and text == str(self.number) else None
 
-    def plain(self, value: object) -> object:  # noqa: ARG002  # a policy does not keep it
+    def plain(self, value: Any) -> object:  # noqa: ARG002  # a policy does not keep it
         return self.number
 
     def schema(self) -> Schema:

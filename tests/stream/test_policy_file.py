@@ -1,5 +1,6 @@
 """The policy file: what it may say, and what is said where it is wrong."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -335,3 +336,11 @@ def test_the_schemas_defaults_are_the_built_in_policys() -> None:
     assert described["sprawl"]["properties"]["least_roles"]["default"] == Policy().sprawl.least_roles
     assert tuple(described["privileged_roles"]["default"]) == Policy().privileged_roles
     assert set(described["rules"]["properties"]) == set(RULES)
+
+
+def test_a_file_can_set_every_parameter_of_a_policy() -> None:
+    described: Any = json_schema()["properties"]
+    assert set(described) == {"version", *(field.name for field in fields(Policy))}
+    for name, kind in (("sprawl", SprawlLimits), ("signing", Signing)):
+        assert set(described[name]["properties"]) == {field.name for field in fields(kind)}
+    assert set(described["separations"]["items"]["properties"]) == {f.name for f in fields(Separation)}
