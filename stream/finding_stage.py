@@ -4,17 +4,18 @@ Knows no Kafka, like the first.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keytrail.schemas.ledger import FINDING_LEDGER
 from keytrail.schemas.records import Anomaly, Micros, Profile, Signal
 from keytrail.stream import findings, peers
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.detections.role_sprawl import sprawls
+from keytrail.stream.exemptions import exemption_of, next_end
 from keytrail.stream.findings import Finding
 from keytrail.stream.ledger import FindingBook
 from keytrail.stream.peers import Candidate, Team
-from keytrail.stream.policy import Policy
+from keytrail.stream.policy import Exemption, Policy
 from keytrail.stream.store import StateChange, StateStore
 
 _FINDING, _TEAM, _CANDIDATE = "finding", "team", "candidate"
@@ -39,6 +40,8 @@ class FindingStage:
         )
         self._candidates_of: dict[str, set[str]] = {}
         self._untold: dict[str, None] = {}
+        self._exempt: set[str] = set()  # told as suppressed
+        self._next_end = next_end(policy.exceptions, clock())
         self._book = FindingBook()
 
     def restore(self, key: bytes, value: bytes | None) -> None:
@@ -54,7 +57,8 @@ class FindingStage:
             self._findings.restore(key, value)
             # What the last run did not get to tell is told once things are quiet.
             name = key.removeprefix(self._findings.prefix).decode()
-            if value is not None and not findings.is_told(findings.unpack(value)):
+            finding = None if value is None else findings.unpack(value)
+            if finding is not None and not self._is_told(name, finding):
                 self._untold[name] = None
             else:
                 self._untold.pop(name, None)
@@ -73,7 +77,7 @@ class FindingStage:
             finding = self._findings.get(name)
             if finding is not None and findings.is_due(finding):
                 anomalies.append(self._tell(name, finding))
-            elif finding is not None and not findings.is_told(finding):
+            elif finding is not None and not self._is_told(name, finding):
                 self._untold[name] = None
         self._book.enter(began, signals=taken, anomalies=len(anomalies))
         return FindingOutput(anomalies, self._take_changes())
@@ -81,10 +85,14 @@ class FindingStage:
     def settle(self) -> FindingOutput:
         """Tell everything that has waited."""
         began = self._clock()
+        if began >= self._next_end:
+            # An exception is over: what it covered is told again.
+            self._untold.update(dict.fromkeys(sorted(self._exempt)))
+            self._next_end = next_end(self._policy.exceptions, began)
         anomalies = []
         for name in list(self._untold):
             finding = self._findings.get(name)
-            if finding is not None and not findings.is_told(finding):
+            if finding is not None and not self._is_told(name, finding):
                 anomalies.append(self._tell(name, finding))
         self._untold.clear()
         self._book.enter(began, signals=0, anomalies=len(anomalies))
@@ -92,7 +100,7 @@ class FindingStage:
 
     @property
     def has_untold(self) -> bool:
-        return bool(self._untold)
+        return bool(self._untold) or self._clock() >= self._next_end
 
     def _take(self, signal: Signal) -> Iterator[str]:
         """Names of the findings that the signal touched."""
@@ -159,11 +167,32 @@ class FindingStage:
             finding = findings.begin(signal)
         else:
             findings.grow(finding, signal, is_act=RULES[signal.rule].kind == "act")
+        self._exempts(finding)
         self._findings.put(name, finding)
         yield name
 
+    def _exempts(self, finding: Finding) -> Exemption | None:
+        """The exception that covers the finding now, which is noted in it."""
+        exemption = exemption_of(finding, self._policy.exceptions, self._clock())
+        finding.exempt = exemption is not None
+        return exemption
+
+    def _is_told(self, name: str, finding: Finding) -> bool:
+        self._exempts(finding)
+        if finding.told_exempt and finding.told_holds:
+            self._exempt.add(name)
+        return findings.is_told(finding)
+
     def _tell(self, name: str, finding: Finding) -> Anomaly:
+        exemption = self._exempts(finding)
         anomaly = findings.tell(finding, RULES[finding.rule], self._clock())
+        if exemption is not None and finding.holds:
+            self._exempt.add(name)
+            why = {"exception_owner": exemption.owner, "exception_reason": exemption.reason}
+            why["exception_until"] = exemption.until
+            anomaly = replace(anomaly, details={**anomaly.details, **why})
+        else:
+            self._exempt.discard(name)
         self._findings.put(name, finding)
         self._untold.pop(name, None)
         return anomaly

@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-from keytrail.schemas.records import Anomaly, Micros, Occurrence, Signal
+from keytrail.schemas.records import Anomaly, FindingStatus, Micros, Occurrence, Signal
 from keytrail.stream.detections.verdict import Rule
 from keytrail.stream.errors import StateFormError
 from keytrail.stream.signals import merge_occurrences
@@ -20,7 +20,10 @@ SEVERITIES = ("low", "medium", "high", "critical")
 
 @dataclass
 class Finding:
-    """`told_*` is what the latest anomaly record said; `revision` 0 means none was written."""
+    """`told_*` is what the latest anomaly record said; `revision` 0 means none was written.
+
+    `exempt`: an exception of the policy covers it now.
+    """
 
     rule: str
     entity_type: str
@@ -41,6 +44,8 @@ class Finding:
     told_count: int = 0
     told_severity: str = ""
     told_last: Micros = 0
+    exempt: bool = False
+    told_exempt: bool = False
 
     @property
     def anomaly_id(self) -> str:
@@ -120,7 +125,9 @@ def is_due(finding: Finding) -> bool:
     if finding.revision == 0 or finding.holds != finding.told_holds:
         return True
     return finding.holds and (
-        finding.count >= 2 * finding.told_count or finding.severity != finding.told_severity
+        finding.exempt != finding.told_exempt
+        or finding.count >= 2 * finding.told_count
+        or finding.severity != finding.told_severity
     )
 
 
@@ -129,15 +136,17 @@ def is_told(finding: Finding) -> bool:
     return finding.revision > 0 and (
         (finding.holds, finding.count, finding.last_seen, finding.severity)
         == (finding.told_holds, finding.told_count, finding.told_last, finding.told_severity)
+        and (not finding.holds or finding.exempt == finding.told_exempt)
     )
 
 
 def tell(finding: Finding, rule: Rule, now: Micros) -> Anomaly:
     """The next anomaly record of the finding, which from then on counts as told."""
-    status = "resolved" if not finding.holds else ("updated" if finding.told_holds else "open")
+    status = _status(finding)
     finding.revision += 1
     finding.told_holds, finding.told_count = finding.holds, finding.count
     finding.told_severity, finding.told_last = finding.severity, finding.last_seen
+    finding.told_exempt = finding.exempt
     return Anomaly(
         anomaly_id=finding.anomaly_id,
         revision=finding.revision,
@@ -159,6 +168,14 @@ def tell(finding: Finding, rule: Rule, now: Micros) -> Anomaly:
         details=finding.details,
         emitted_at=now,
     )
+
+
+def _status(finding: Finding) -> FindingStatus:
+    if not finding.holds:
+        return "resolved"
+    if finding.exempt:
+        return "suppressed"
+    return "updated" if finding.told_holds and not finding.told_exempt else "open"
 
 
 def pack(finding: Finding) -> bytes:

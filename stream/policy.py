@@ -37,6 +37,21 @@ class Separation:
 
 
 @dataclass(frozen=True)
+class Exemption:
+    """An exception: findings of a rule that `owner` answers for.
+
+    `entity` and `cause` are patterns.  `until` is its last day, as YYYY-MM-DD, UTC.
+    """
+
+    rule: str
+    entity: str
+    owner: str
+    reason: str
+    until: str
+    cause: str = "*"
+
+
+@dataclass(frozen=True)
 class RuleSetting:
     """What is set for one rule of the catalogue: off, or of another severity than its own (None: its own)."""
 
@@ -80,6 +95,7 @@ class Policy:
     signing: Signing = field(default_factory=Signing)
     # By name; a rule that is not among them is as it comes.
     rules: tuple[RuleSetting, ...] = ()
+    exceptions: tuple[Exemption, ...] = ()
 
     @cached_property
     def version(self) -> str:

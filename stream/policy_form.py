@@ -8,9 +8,9 @@ from typing import Any
 
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.findings import SEVERITIES
-from keytrail.stream.policy import Policy, Separation, Signing, SprawlLimits
+from keytrail.stream.policy import Exemption, Policy, Separation, Signing, SprawlLimits
 from keytrail.stream.policy_collections import Field, Record, RuleSettings, Several
-from keytrail.stream.policy_shapes import Decimal, Flag, OneOf, Only, Schema, Text, Whole
+from keytrail.stream.policy_shapes import Day, Decimal, Flag, OneOf, Only, Schema, Text, Whole
 
 VERSION = 1
 _ADDRESS = "https://json-schema.org/draft/2020-12/schema"
@@ -68,6 +68,18 @@ _RULES = RuleSettings(
     },
 )
 
+_EXCEPTION = Record(
+    Exemption,
+    {
+        "rule": Field(OneOf(tuple(RULES)), "The rule whose findings are meant.", True),
+        "entity": Field(Text("an entity's pattern", "deploy-*"), "What they are about.", True),
+        "cause": Field(Text("a cause's pattern", "*-reader"), "What about it."),
+        "owner": Field(Text("a name", "carol"), "Who answers for it.", True),
+        "reason": Field(Text("a reason", "until the second team is hired"), "Why.", True),
+        "until": Field(Day(), "The last day on which it holds, UTC.", True),
+    },
+)
+
 FORM = Record(
     _policy,
     {
@@ -85,6 +97,9 @@ FORM = Record(
         "sprawl": Field(_SPRAWL, "When a subject holds too many roles."),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
+        "exceptions": Field(
+            Several(_EXCEPTION), "Findings that somebody answers for: they are told as suppressed."
+        ),
     },
 )
 

@@ -6,6 +6,7 @@ Whatever checks a file also makes the schema, so that the two say the same.
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import yaml
@@ -18,6 +19,7 @@ _MOST_CHARACTERS = 200
 _TEXT = "^(?!\\s)[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]+(?<!\\s)$"
 _WHOLE = re.compile("-?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile("-?(0|[1-9][0-9]*)([.][0-9]+)?")
+_DAY = re.compile("[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
 _MOST_DIGITS = 12
 _MOST_SHOWN = 60
 
@@ -165,6 +167,26 @@ class OneOf(Scalar):
 
     def schema(self) -> Schema:
         return {"enum": list(self.words)}
+
+
+class Day(Scalar):
+    """A date of this millennium or the last, kept as text."""
+
+    @property
+    def wanted(self) -> str:
+        return "a day such as 2027-01-31"
+
+    def take(self, tag: str, text: str) -> object:
+        if tag not in ("str", "timestamp") or not _DAY.fullmatch(text):
+            return None
+        try:
+            date.fromisoformat(text)
+        except ValueError:
+            return None
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "date"}
 
 
 def refuse(node: yaml.Node, where: str, wanted: str, problems: Problems) -> None:

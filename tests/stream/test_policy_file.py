@@ -169,7 +169,7 @@ def test_the_same_content_has_the_same_version_in_whatever_order_it_is_written()
         (
             "version: 1\n!!python/name:os.system x: 1\n",
             "2: x is no field; there are: version, privileged_roles, escalation_permissions, "
-            "separations, sprawl, signing, rules.",
+            "separations, sprawl, signing, rules, exceptions.",
         ),
         (
             "version: 1\nsigning: " + "[" * 30,
@@ -344,3 +344,16 @@ def test_a_file_can_set_every_parameter_of_a_policy() -> None:
     for name, kind in (("sprawl", SprawlLimits), ("signing", Signing)):
         assert set(described[name]["properties"]) == {field.name for field in fields(kind)}
     assert set(described["separations"]["items"]["properties"]) == {f.name for f in fields(Separation)}
+
+
+def test_an_exception_has_an_owner_a_reason_and_a_last_day() -> None:
+    whole = "{rule: self_grant, entity: ci-*, owner: carol, reason: no team yet, until: 2027-01-31}"
+    [exemption] = parse_policy(f"version: 1\nexceptions: [{whole}]", "p.yaml").exceptions
+    assert (exemption.rule, exemption.cause, exemption.until) == ("self_grant", "*", "2027-01-31")
+    for field in ("owner: carol, ", "reason: no team yet, ", ", until: 2027-01-31"):
+        [said] = problems(f"version: 1\nexceptions: [{whole.replace(field, '')}]")
+        assert said.startswith("2: ")
+        assert field.strip(", ").partition(":")[0] in said
+    for day in ("2027-02-30", "soon", "9999-12-31", "31.01.2027"):
+        [said] = problems(f"version: 1\nexceptions: [{whole.replace('2027-01-31', day)}]")
+        assert "exceptions[0].until" in said

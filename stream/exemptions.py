@@ -1,0 +1,36 @@
+"""Exceptions of a policy: findings that somebody answers for, until a day."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from keytrail.schemas.records import Micros
+from keytrail.stream.findings import Finding
+from keytrail.stream.patterns import matches_any
+from keytrail.stream.policy import Exemption
+
+NEVER: Micros = 2**63 - 1
+
+
+@lru_cache(maxsize=1024)
+def ends(exemption: Exemption) -> Micros:
+    """The midnight, UTC, at the end of its last day."""
+    day = datetime.fromisoformat(exemption.until).replace(tzinfo=UTC) + timedelta(days=1)
+    return int(day.timestamp()) * 1_000_000
+
+
+def exemption_of(finding: Finding, exemptions: Sequence[Exemption], now: Micros) -> Exemption | None:
+    """The first that covers the finding and holds now."""
+    for exemption in exemptions:
+        if exemption.rule == finding.rule and now < ends(exemption) and _covers(exemption, finding):
+            return exemption
+    return None
+
+
+def next_end(exemptions: Sequence[Exemption], now: Micros) -> Micros:
+    """When the next of them is over; `NEVER` where none is to come."""
+    return min((end for end in map(ends, exemptions) if end > now), default=NEVER)
+
+
+def _covers(exemption: Exemption, finding: Finding) -> bool:
+    return matches_any((exemption.entity,), finding.entity) and matches_any((exemption.cause,), finding.cause)
