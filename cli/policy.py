@@ -3,11 +3,14 @@
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from keytrail.cli.options import json_flag
 from keytrail.cli.output import print_json, print_table
 from keytrail.stream.policy import Policy
+from keytrail.stream.policy_cases import run as run_case
+from keytrail.stream.policy_cases_file import read_cases
 from keytrail.stream.policy_diff import differences
 from keytrail.stream.policy_file import policy_text, read_policy
 from keytrail.stream.policy_form import json_schema
@@ -25,6 +28,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "other", type=Path, nargs="?", metavar="OTHER", help="without it, FILE against the built-in policy"
     )
     json_flag(diff)
+    test = verbs.add_parser("test", help="judge the events of a file of cases; exit code 1 where one fails")
+    test.add_argument("file", type=Path, metavar="FILE")
+    test.add_argument("cases", type=Path, metavar="CASES")
+    json_flag(test)
     verbs.add_parser("schema", help="JSON Schema of the file, for editors")
 
 
@@ -38,7 +45,21 @@ def run(options: argparse.Namespace) -> int:
     if options.verb == "schema":
         print(json.dumps(json_schema(), indent=2))
         return 0
-    return _diff(options)
+    return _test(options) if options.verb == "test" else _diff(options)
+
+
+def _test(options: argparse.Namespace) -> int:
+    policy = read_policy(options.file)
+    outcomes = [run_case(case, policy) for case in read_cases(options.cases)]
+    if options.json:
+        print_json({**asdict(outcome), "is_fine": outcome.is_fine} for outcome in outcomes)
+    else:
+        for outcome in outcomes:
+            print(f"{'ok' if outcome.is_fine else 'FAILED'}  {outcome.case}")
+            for what, findings in (("not found", outcome.missed), ("not expected", outcome.unexpected)):
+                for finding in findings:
+                    print(f"    {what}: {' '.join(filter(None, vars(finding).values()))}")
+    return 0 if all(outcome.is_fine for outcome in outcomes) else 1
 
 
 def _diff(options: argparse.Namespace) -> int:

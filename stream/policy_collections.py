@@ -9,7 +9,7 @@ import yaml
 
 from keytrail.stream.policy import RuleSetting
 from keytrail.stream.policy_problems import Problems
-from keytrail.stream.policy_shapes import Schema, Shape, quoted, refuse
+from keytrail.stream.policy_shapes import Schema, Shape, Text, quoted, refuse
 from keytrail.stream.policy_yaml import REFUSED, line_of
 
 _MOST_ITEMS = 1_000
@@ -67,6 +67,25 @@ class Several(Shape):
             "maxItems": _MOST_ITEMS,
             "uniqueItems": True,
         }
+
+
+class Texts(Shape):
+    """A mapping of names to texts."""
+
+    def read(self, node: yaml.Node, where: str, problems: Problems) -> object:
+        if not isinstance(node, yaml.MappingNode):
+            refuse(node, where, "a mapping of names to texts", problems)
+            return None
+        text = Text("a text", "payments")
+        names = [text.read(key, f"{where}'s name", problems) for key, _ in node.value]
+        values = [text.read(value, where, problems) for _, value in node.value]
+        return None if None in (*names, *values) else dict(zip(names, values, strict=True))
+
+    def plain(self, value: Any) -> object:
+        return dict(value)
+
+    def schema(self) -> Schema:
+        return {"type": "object", "additionalProperties": {"type": "string"}}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import yaml
 from keytrail.stream.policy import Policy
 from keytrail.stream.policy_form import FORM, plain
 from keytrail.stream.policy_problems import PolicyError, Problem, Problems
+from keytrail.stream.policy_shapes import Shape
 from keytrail.stream.policy_yaml import compose
 
 MOST_BYTES = 1_000_000
@@ -15,6 +16,11 @@ _WIDTH = 110
 
 def read_policy(path: Path) -> Policy:
     """Raises `PolicyError` with everything that is wrong with the file."""
+    return parse_policy(text_of(path), str(path))
+
+
+def text_of(path: Path) -> str:
+    """What a file of this kind holds.  Raises `PolicyError` where it cannot be read, or is too large."""
     name = str(path)
     try:
         with path.open("rb") as file:
@@ -25,25 +31,32 @@ def read_policy(path: Path) -> Policy:
     if len(content) > MOST_BYTES:
         raise PolicyError(name, [Problem(0, f"It has more than {MOST_BYTES:,} bytes. Make it smaller.")])
     try:
-        text = content.decode()
+        return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise PolicyError(name, [Problem(line, "It is not UTF-8. Save it as UTF-8.")]) from error
-    return parse_policy(text, name)
 
 
 def parse_policy(text: str, name: str) -> Policy:
-    """The same for a text; `name` is what errors call it."""
+    """The policy of a text; `name` is what errors call it."""
+    policy = parse(text, name, FORM)
+    if not isinstance(policy, Policy):
+        raise TypeError(policy)
+    return policy
+
+
+def parse(text: str, name: str, form: Shape) -> object:
+    """What `form` makes of a text.  Raises `PolicyError` with everything that is wrong with it."""
     problems = Problems()
     root = compose(text, problems)
     if root is None:
         if not problems:
             problems.add(0, "It is empty. Begin it with version: 1.")
         raise problems.error(name)
-    policy = FORM.read(root, "", problems)
-    if problems or not isinstance(policy, Policy):
+    found = form.read(root, "", problems)
+    if problems or found is None:
         raise problems.error(name)
-    return policy
+    return found
 
 
 def policy_text(policy: Policy) -> str:

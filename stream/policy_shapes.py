@@ -6,7 +6,7 @@ Whatever checks a file also makes the schema, so that the two say the same.
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import yaml
@@ -187,6 +187,28 @@ class Day(Scalar):
 
     def schema(self) -> Schema:
         return {"type": "string", "format": "date"}
+
+
+class Moment(Scalar):
+    """A time with its zone."""
+
+    @property
+    def wanted(self) -> str:
+        return "a time with its zone such as 2027-01-31T09:00:00Z"
+
+    def take(self, tag: str, text: str) -> object:
+        if tag not in ("str", "timestamp"):
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        if moment.tzinfo is None or not 1971 <= moment.year <= 9000:
+            return None
+        return round(moment.timestamp()) * 1_000_000
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "date-time"}
 
 
 def refuse(node: yaml.Node, where: str, wanted: str, problems: Problems) -> None:

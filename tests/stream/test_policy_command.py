@@ -169,7 +169,7 @@ def test_a_stack_hands_its_policy_on_to_its_workers(tmp_path: Path) -> None:
 
 
 def test_the_pages_example_is_a_policy() -> None:
-    [example] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    example, _cases = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     policy = parse_policy(example, "docs/policy.md")
     assert set(re.findall(r"^(\w+):", example, re.MULTILINE)) == plain(policy).keys()
     assert policy.privileged_roles == (*Policy().privileged_roles, "*breakglass*")
