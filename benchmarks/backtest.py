@@ -22,7 +22,7 @@ from keytrail.stream.source import Record
 PARTITIONS = 4
 REAL_TIME = 1_000  # events a second
 GOAL = 20  # times real time
-_BATCH = 5_000
+_BATCH = 20_000
 _FUTURE = 4_000_000_000_000_000
 
 

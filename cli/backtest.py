@@ -24,7 +24,7 @@ from keytrail.stream.policy import Policy
 from keytrail.stream.policy_file import read_policy
 
 REAL_TIME = 1_000  # events a second
-_BATCH = 5_000
+_BATCH = 20_000
 _PROGRESS_EVERY_S = 5.0
 _WIDTH = 30
 
