@@ -4,13 +4,12 @@ python -m benchmarks.backtest [--events 200000]
 """
 
 import argparse
-import time
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from zlib import crc32
 
-import psutil
-
-from benchmarks.measure import keep
+from benchmarks.measure import keep, measure
 from keytrail.producers.datum import flat_encoder
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas import avro, wire
@@ -23,9 +22,8 @@ from keytrail.stream.source import Record
 PARTITIONS = 4
 REAL_TIME = 1_000  # events a second
 GOAL = 20  # times real time
-_BATCH = 5_000
+_BATCH = 20_000
 _FUTURE = 4_000_000_000_000_000
-_MIB = 1 << 20
 
 
 class _Schemas:
@@ -48,22 +46,29 @@ def main() -> None:
     for key in list(simulation.keys()):
         keys.apply(key)
     calm_collector()
-    held = psutil.Process().memory_info().rss
-    lines = ["| policies | events/s | times real time | MiB more |", "|---|---|---|---|"]
-    figures = {}
-    for policies in ([Policy()], [Policy(), Policy(sprawl=SprawlLimits(least_roles=12))]):
-        backtest = Backtest(policies, keys, _Schemas(), lambda: _FUTURE)
-        records = iter(past)
-        began = time.perf_counter()
-        while some := list(islice(records, _BATCH)):
-            backtest.take(some)
-        for trial in backtest.trials:
-            trial.findings()
-        rate = events / (time.perf_counter() - began)
-        more = (psutil.Process().memory_info().rss - held) / _MIB
-        lines.append(f"| {len(policies)} | {rate:,.0f} | {rate / REAL_TIME:.0f} | {more:.0f} |")
-        figures[f"policies_{len(policies)}"] = {"events_per_s": rate, "mib_more": more}
-    keep("backtest", {"events": events, "goal": GOAL, **figures}, "\n".join(lines) + "\n")
+    strict = Policy(sprawl=SprawlLimits(least_roles=5))
+    lines = [
+        "| policies | events/s | times real time | CPU s per 100,000 | spread |",
+        "|---|---|---|---|---|",
+    ]
+    results = []
+    for policies in ([Policy()], [Policy(), strict]):
+        work = partial(partial, _judge, policies, keys, past)
+        result = measure(f"backtest of {len(policies)}", events, work)
+        results.append(asdict(result))
+        lines.append(
+            f"| {len(policies)} | {result.events_per_s:,.0f} | {result.events_per_s / REAL_TIME:.0f}"
+            f" | {result.cpu_s_per_100k:.2f} | {result.spread:.0%} |"
+        )
+    keep("backtest", {"goal": GOAL, "results": results}, "\n".join(lines) + "\n")
+
+
+def _judge(policies: Sequence[Policy], keys: KeyDirectory, past: Sequence[PastRecord]) -> None:
+    backtest = Backtest(policies, keys, _Schemas(), lambda: _FUTURE)
+    for start in range(0, len(past), _BATCH):
+        backtest.take(past[start : start + _BATCH])
+    for trial in backtest.trials:
+        trial.findings()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ from keytrail.stream.policy import Policy
 from keytrail.stream.policy_file import read_policy
 
 REAL_TIME = 1_000  # events a second
-_BATCH = 5_000
+_BATCH = 20_000
 _PROGRESS_EVERY_S = 5.0
 _WIDTH = 30
 
@@ -70,10 +70,12 @@ def run(options: argparse.Namespace) -> int:
     give_back()
     began = time.monotonic()
     schemas, history = Registry(settings.registry), History(settings.kafka)
+    # The end of the events first: each key is then known at least as well as when its last use came.
+    past = history.events(since, until)
     keys = history.keys(schemas)
     calm_collector()
     backtest = Backtest([in_force, tried], keys, schemas, system_clock, MasterFile(settings.masters).current)
-    _judge(backtest, history.events(since, until))
+    _judge(backtest, past)
     before, after = backtest.trials
     comparison = compare(before.findings(), after.findings())
     done = Run(after.counts, time.monotonic() - began)
@@ -128,8 +130,8 @@ def _print_json(comparison: Comparison, done: Run, in_force: Policy, tried: Poli
     """A row for each rule, one for each of the noisiest entities, and one for the run."""
     for rule in comparison.rules:
         by_day = {str(day): rule.by_day[day] for day in sorted(rule.by_day)}
-        print_json([{**asdict(rule), "by_day": by_day}])
-    print_json(map(asdict, comparison.noisiest))
+        print_json([{**vars(rule), "by_day": by_day}])
+    print_json(map(vars, comparison.noisiest))
     rate = {"events_per_s": done.events_per_s, "times_real_time": done.times_real_time}
     policies = {"policy_version": tried.version, "against_version": in_force.version}
-    print_json([{**policies, **asdict(done.counts), "seconds": round(done.seconds, 3), **rate}])
+    print_json([{**policies, **vars(done.counts), "seconds": round(done.seconds, 3), **rate}])
