@@ -180,10 +180,11 @@ def test_the_pages_commands_do_what_it_says(
 ) -> None:
     write("sprawl: {least_roles: 9}")
     write("", "newer.yaml")
+    write("cases: [{name: x, events: [{occurred_at: 2026-03-02T10:00:00Z, action: use}]}]", "cases.yaml")
     monkeypatch.chdir(tmp_path)
     [block] = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
     commands = [shlex.split(line.removeprefix("$ keytrail policy ")) for line in block.splitlines()]
-    assert [run(*words)[0] for words in commands] == [0, 0, 1, 1, 0]
+    assert [run(*words)[0] for words in commands] == [0, 0, 1, 1, 0, 0]
 
 
 def test_the_page_has_each_field_with_its_default() -> None:
