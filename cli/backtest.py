@@ -20,8 +20,8 @@ from keytrail.stream.backtest import Backtest, Counts, PastRecord
 from keytrail.stream.comparison import Comparison, RuleChange, compare
 from keytrail.stream.history import History
 from keytrail.stream.memory import calm_collector, give_back
+from keytrail.stream.policies.file import read_policy
 from keytrail.stream.policy import Policy
-from keytrail.stream.policy_file import read_policy
 
 REAL_TIME = 1_000  # events a second
 _BATCH = 20_000

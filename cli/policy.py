@@ -8,12 +8,12 @@ from pathlib import Path
 
 from keytrail.cli.options import json_flag
 from keytrail.cli.output import print_json, print_table
+from keytrail.stream.policies.cases import run as run_case
+from keytrail.stream.policies.cases_file import read_cases
+from keytrail.stream.policies.diff import differences
+from keytrail.stream.policies.file import policy_text, read_policy
+from keytrail.stream.policies.form import json_schema
 from keytrail.stream.policy import Policy
-from keytrail.stream.policy_cases import run as run_case
-from keytrail.stream.policy_cases_file import read_cases
-from keytrail.stream.policy_diff import differences
-from keytrail.stream.policy_file import policy_text, read_policy
-from keytrail.stream.policy_form import json_schema
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

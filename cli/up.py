@@ -15,7 +15,7 @@ from keytrail.deploy.groups import GroupMembers
 from keytrail.schemas.masters import MasterFile
 from keytrail.schemas.settings import Settings, find_data_dir, find_policy_file
 from keytrail.schemas.topics import DEFAULT_PARTITIONS, SINK_GROUP, WORKER_GROUP
-from keytrail.stream.policy_file import read_policy
+from keytrail.stream.policies.file import read_policy
 
 _KEYTRAIL = (sys.executable, "-m", "keytrail.cli.main")
 

@@ -10,8 +10,8 @@ from keytrail.cli.options import connection_flags, pass_over_flag, policy_flag, 
 from keytrail.cli.output import log_to_stderr
 from keytrail.schemas.damage import pass_over
 from keytrail.schemas.settings import configured, find_policy_file
+from keytrail.stream.policies.file import read_policy
 from keytrail.stream.policy import Policy, Signing
-from keytrail.stream.policy_file import read_policy
 from keytrail.stream.worker import BATCH_RECORDS, Worker, WorkerOptions
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from keytrail.cli.main import main
-from keytrail.stream.policy_cases_file import read_cases
-from keytrail.stream.policy_problems import PolicyError
+from keytrail.stream.policies.cases_file import read_cases
+from keytrail.stream.policies.problems import PolicyError
 
 PAGE = Path(__file__).parents[2] / "docs" / "policy.md"
 EVENT = "{occurred_at: 2026-03-02T10:00:00Z, action: grant, actor_id: a, subject: a, role: r, ticket: T}"

@@ -13,9 +13,9 @@ from keytrail.cli.main import main
 from keytrail.cli.up import Applications
 from keytrail.cli.worker import policy_of
 from keytrail.schemas.settings import find_policy_file
+from keytrail.stream.policies.file import parse_policy, read_policy
+from keytrail.stream.policies.form import json_schema, plain
 from keytrail.stream.policy import Policy, Signing
-from keytrail.stream.policy_file import parse_policy, read_policy
-from keytrail.stream.policy_form import json_schema, plain
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "policy.md").read_text()

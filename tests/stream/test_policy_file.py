@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from keytrail.schemas.errors import UsageError
 from keytrail.stream.detections.catalogue import RULES
+from keytrail.stream.policies.file import MOST_BYTES, parse_policy, policy_text, read_policy
+from keytrail.stream.policies.form import json_schema
+from keytrail.stream.policies.problems import PolicyError
 from keytrail.stream.policy import Policy, RuleSetting, Separation, Signing, SprawlLimits
-from keytrail.stream.policy_file import MOST_BYTES, parse_policy, policy_text, read_policy
-from keytrail.stream.policy_form import json_schema
-from keytrail.stream.policy_problems import PolicyError
 
 WHOLE = """\
 version: 1

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
+from keytrail.stream.policies.nodes import REFUSED, line_of
+from keytrail.stream.policies.problems import Problems
+from keytrail.stream.policies.shapes import Schema, Shape, Text, quoted, refuse
 from keytrail.stream.policy import RuleSetting
-from keytrail.stream.policy_problems import Problems
-from keytrail.stream.policy_shapes import Schema, Shape, Text, quoted, refuse
-from keytrail.stream.policy_yaml import REFUSED, line_of
 
 _MOST_ITEMS = 1_000
 _LONGEST_NAME = 40  # that is looked for among the known ones

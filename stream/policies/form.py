@@ -8,9 +8,9 @@ from typing import Any
 
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.findings import SEVERITIES
+from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
+from keytrail.stream.policies.shapes import Day, Decimal, Flag, OneOf, Only, Schema, Text, Whole
 from keytrail.stream.policy import Exemption, Policy, Separation, Signing, SprawlLimits
-from keytrail.stream.policy_collections import Field, Record, RuleSettings, Several
-from keytrail.stream.policy_shapes import Day, Decimal, Flag, OneOf, Only, Schema, Text, Whole
 
 VERSION = 1
 _ADDRESS = "https://json-schema.org/draft/2020-12/schema"

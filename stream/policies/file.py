@@ -4,11 +4,11 @@ from pathlib import Path
 
 import yaml
 
+from keytrail.stream.policies.form import FORM, plain
+from keytrail.stream.policies.nodes import compose
+from keytrail.stream.policies.problems import PolicyError, Problem, Problems
+from keytrail.stream.policies.shapes import Shape
 from keytrail.stream.policy import Policy
-from keytrail.stream.policy_form import FORM, plain
-from keytrail.stream.policy_problems import PolicyError, Problem, Problems
-from keytrail.stream.policy_shapes import Shape
-from keytrail.stream.policy_yaml import compose
 
 MOST_BYTES = 1_000_000
 _WIDTH = 110

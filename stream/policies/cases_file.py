@@ -9,10 +9,10 @@ from uuid import UUID
 
 from keytrail.schemas.records import Event, Key, Micros
 from keytrail.stream.detections.catalogue import RULES
-from keytrail.stream.policy_cases import Case, Expected
-from keytrail.stream.policy_collections import Field, Record, Several, Texts
-from keytrail.stream.policy_file import parse, text_of
-from keytrail.stream.policy_shapes import Flag, Moment, OneOf, Only, Shape, Text, Whole
+from keytrail.stream.policies.cases import Case, Expected
+from keytrail.stream.policies.composites import Field, Record, Several, Texts
+from keytrail.stream.policies.file import parse, text_of
+from keytrail.stream.policies.shapes import Flag, Moment, OneOf, Only, Shape, Text, Whole
 
 VERSION = 1
 _MOST_TIMES = 10_000

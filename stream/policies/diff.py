@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from keytrail.stream.policies.form import plain
 from keytrail.stream.policy import Policy
-from keytrail.stream.policy_form import plain
 
 _NAME = "name"  # of the items of a list that are mappings
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from keytrail.stream.policy_problems import Problems
+from keytrail.stream.policies.problems import Problems
 
 REFUSED = "!refused"  # the tag of a node that stands for an alias, of which the problem was said
 _MOST_DEPTH = 20

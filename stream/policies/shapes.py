@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from keytrail.stream.policy_problems import Problems
-from keytrail.stream.policy_yaml import REFUSED, line_of
+from keytrail.stream.policies.nodes import REFUSED, line_of
+from keytrail.stream.policies.problems import Problems
 
 _MOST_CHARACTERS = 200
 # No control characters, no blanks at the ends.
