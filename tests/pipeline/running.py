@@ -63,6 +63,15 @@ def expected_findings(keys: Iterable[Key], events: Iterable[Event]) -> set[Findi
     }
 
 
+def lasting(findings: Iterable[FindingRow]) -> set[FindingRow]:
+    """Without role sprawl that is over by now.
+
+    Where months of events are read at once, a team's partitions are not at the same day, so that what its
+    median passes through differs from run to run; what holds in the end does not (decision 004).
+    """
+    return {found for found in findings if found.is_open or found.rule != "role_sprawl"}
+
+
 class Pipeline:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -102,10 +111,11 @@ class Pipeline:
 
     def wait_for_findings(self, expected: set[FindingRow]) -> None:
         """Wait until the findings are these; counts may come a moment after the events."""
+        expected = lasting(expected)
 
         def difference() -> str:
-            found = self.findings()
+            found = lasting(self.findings())
             missing, more = (sorted(map(str, some))[:5] for some in (expected - found, found - expected))
             return f"missing: {missing}, more: {more}"
 
-        wait_until(lambda: self.findings() == expected, difference)
+        wait_until(lambda: lasting(self.findings()) == expected, difference)
