@@ -11,16 +11,17 @@ from pathlib import Path
 from keytrail.cli.moments import parse_past
 from keytrail.cli.options import connection_flags, json_flag, settings_from
 from keytrail.cli.output import log_to_stderr, print_json, print_table, progress
+from keytrail.cli.policy_in_force import policy_of
 from keytrail.cli.sparkline import sparkline
 from keytrail.producers.clock import system_clock
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.masters import MasterFile
 from keytrail.schemas.registry import Registry
+from keytrail.schemas.settings import find_policy_file
 from keytrail.stream.backtest import Backtest, Counts, PastRecord
 from keytrail.stream.comparison import Comparison, RuleChange, compare
 from keytrail.stream.history import History
 from keytrail.stream.memory import calm_collector, give_back
-from keytrail.stream.policies.file import read_policy
 from keytrail.stream.policy import Policy
 
 REAL_TIME = 1_000  # events a second
@@ -50,7 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", metavar="TIME", help="events that Kafka took from then on, such as 90d")
     parser.add_argument("--until", metavar="TIME", help="and before then; default: until now")
     parser.add_argument(
-        "--against", type=Path, metavar="FILE2", help="the policy to compare with; default: the built-in one"
+        "--against", type=Path, metavar="FILE2", help="the policy to compare with; default: the one in force"
     )
     json_flag(parser)
     connection_flags(parser)
@@ -63,8 +64,8 @@ def run(options: argparse.Namespace) -> int:
     until = parse_past(options.until, now) if options.until else None
     if since is not None and until is not None and since >= until:
         raise UsageError("--until is not later than --since.", "Give the earlier time to --since.")
-    tried = read_policy(options.file)
-    in_force = read_policy(options.against) if options.against else Policy()
+    tried = policy_of(options.file)
+    in_force = policy_of(options.against or find_policy_file(None))
     settings = settings_from(options, needs=("kafka", "registry"))
     log_to_stderr()
     give_back()

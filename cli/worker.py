@@ -3,15 +3,13 @@
 import argparse
 import logging
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from keytrail.cli.options import connection_flags, pass_over_flag, policy_flag, settings_from
 from keytrail.cli.output import log_to_stderr
+from keytrail.cli.policy_in_force import policy_of
 from keytrail.schemas.damage import pass_over
-from keytrail.schemas.settings import configured, find_policy_file
-from keytrail.stream.policies.file import read_policy
-from keytrail.stream.policy import Policy, Signing
+from keytrail.schemas.settings import find_policy_file
 from keytrail.stream.worker import BATCH_RECORDS, Worker, WorkerOptions
 
 logger = logging.getLogger(__name__)
@@ -45,18 +43,3 @@ def run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="keytrail-worker-") as scratch:
         how = WorkerOptions(Path(scratch), options.instance, options.batch, chosen)
         return Worker(settings, policy, how).run()
-
-
-def policy_of(file: Path | None) -> Policy:
-    """The policy of this file, or the built-in one.  Where it says nothing of signing, the settings do."""
-    policy = read_policy(file) if file is not None else Policy()
-    return policy if policy.signing != Signing() else replace(policy, signing=_signing())
-
-
-def _signing() -> Signing:
-    """Whose events must be signed: `KEYTRAIL_SIGNING_KEYS` and `_SERVICES`, or `[signing]` in the file."""
-    keys, services = (
-        tuple(pattern.strip() for pattern in configured("signing", name).split(",") if pattern.strip())
-        for name in ("keys", "services")
-    )
-    return Signing(keys, services)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from keytrail.cli.main import main
+from keytrail.cli.policy_in_force import policy_of
 from keytrail.cli.up import Applications
-from keytrail.cli.worker import policy_of
 from keytrail.schemas.settings import find_policy_file
 from keytrail.stream.policies.file import parse_policy, read_policy
 from keytrail.stream.policies.form import json_schema, plain
