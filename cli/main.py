@@ -18,7 +18,7 @@ COMMANDS = {
     "down": "stop the embedded stack",
     "status": "what runs, and how far each stage is behind; --check balances the books",
     "demo": "start a stack in a scratch folder, send a scenario, show what was found, stop",
-    "keys": "issue, rotate, suspend, revoke, import, adopt, show and list provisioning keys",
+    "keys": "issue, rotate, suspend, resume, revoke, import, adopt, show and list keys; their secrets",
     "emit": "send one event by hand",
     "import": "send an existing audit log, such as AWS CloudTrail, as events",
     "simulate": "send a made-up company's traffic with known anomalies in it",
