@@ -14,7 +14,7 @@ from keytrail.stream.detections.verdict import Rule
 from keytrail.stream.errors import StateFormError
 from keytrail.stream.signals import merge_occurrences
 
-FORM = 1  # of the packed state
+FORM = 2  # of the packed state; the first had nothing of exceptions
 SEVERITIES = ("low", "medium", "high", "critical")
 
 
@@ -185,7 +185,7 @@ def pack(finding: Finding) -> bytes:
 
 def unpack(packed: bytes) -> Finding:
     form, fields = json.loads(packed)
-    if form != FORM:
+    if form not in (1, FORM):
         raise StateFormError("finding", form)
     fields["events"] = [Occurrence(**occurrence) for occurrence in fields["events"]]
     return Finding(**fields)

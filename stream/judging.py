@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
-from keytrail.stream.detections import forged_event, role_sprawl
+from keytrail.stream.detections import forged_event
 from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE, EventRule, SubjectRule
 from keytrail.stream.detections.rule_failure import failed
 from keytrail.stream.detections.verdict import Verdict
@@ -71,11 +71,9 @@ class Judge:
         return rules
 
     def _enabled(self, judges: tuple[SubjectRule, ...]) -> tuple[SubjectRule, ...]:
-        """Without role sprawl where it is off: it notes what it has told a team, and would have told none."""
-        setting = self._settings.get(role_sprawl.RULE.name)
-        if setting is None or setting.enabled:
-            return judges
-        return tuple(judge for judge in judges if judge is not role_sprawl.judge)
+        """Without those whose rule is off: they note what they have said, and would have said nothing."""
+        off = {name for name, setting in self._settings.items() if not setting.enabled}
+        return tuple(judge for judge in judges if judge.__module__.rpartition(".")[2] not in off)
 
     def _ask(
         self,

@@ -1,6 +1,6 @@
 """Break-glass use: an emergency key was used.
 
-Meant to happen, and never unseen: each use counts until a person has looked at it and closed the finding.
+Meant to happen, and never unseen: each use counts, and the finding stays.
 Lying unused is what such a key is for, so no rule about dormant keys concerns it.  False positives: drills.
 ATT&CK T1078 (Valid Accounts).  Source of the idea: emergency access accounts in cloud vendors' guidance.
 """

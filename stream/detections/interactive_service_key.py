@@ -26,6 +26,6 @@ def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  
         "",
         f"{event.actor_id} signed in to {event.service} with the key of a service, {key.key.key_id}.",
         f"Find out who it was; let the key be replaced: keytrail keys rotate {quote(key.key.key_id)} "
-        "--reason 'a person has it'.",
+        "--overlap 0h --reason 'a person has it'.",
         details={"actor": event.actor_id, "owner": key.key.owner, "outcome": event.outcome},
     )

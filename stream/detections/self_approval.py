@@ -19,7 +19,7 @@ RULE = Rule("self_approval", 1, "act", "high", "T1098")
 def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
     if event.action not in ACCESS_CHANGES or event.outcome != "success" or not event.approved_by:
         return
-    if event.approved_by not in (event.actor_id, event.subject):
+    if event.approved_by not in (event.actor_id, event.whose):
         return
     how = "made" if event.approved_by == event.actor_id else "gains by"
     yield Verdict(

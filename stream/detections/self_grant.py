@@ -21,7 +21,7 @@ RULE = Rule("self_grant", 1, "act", "high", "T1098.003")
 def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
     if event.action != "grant" or event.outcome != "success" or event.role is None:
         return
-    if event.subject != event.actor_id or is_approved(event):
+    if event.whose != event.actor_id or is_approved(event):
         return
     suspend = f"; or: keytrail keys suspend {quote(event.key_id)} --reason self-grant" if event.key_id else ""
     yield Verdict(

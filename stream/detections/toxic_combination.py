@@ -33,10 +33,11 @@ def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterator[Verdi
     for name in sorted(now.keys() - access.toxic):
         access.toxic.add(name)
         first, second = now[name]
+        one, other = next((a, b) for a, _ in first for b, _ in second if a != b)
         yield _verdict(
             event,
             name,
-            f"{event.whose} holds {first[0][0]} and {second[0][0]}, which {name} keeps apart.",
+            f"{event.whose} holds {one} and {other}, which {name} keeps apart.",
             f"Revoke one of them from {event.whose}, or have somebody answer for the exception.",
             roles=(*first[:_EVIDENCE], *second[:_EVIDENCE]),
         )

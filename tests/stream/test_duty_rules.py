@@ -1,12 +1,13 @@
 """Rules about duties that should lie in two hands, and about keys and clocks in the wrong ones."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from world import DAY, NOON, SECOND, World, event, key
 
 from keytrail.schemas.records import Event
-from keytrail.stream.policy import Policy, Separation
+from keytrail.stream.policy import Policy, RuleSetting, Separation
 
 APPROVED = {"ticket": "T-1", "approved_by": "carol"}
 TRADE = Policy(separations=(Separation("trade", ("*buyer",), ("*payer",)),))
@@ -28,8 +29,9 @@ def test_a_role_given_to_oneself_needs_somebody_else() -> None:
         grant("r3", actor_id="alice", ticket="T-1", approved_by="alice"),
         grant("r4", actor_id="alice", outcome="denied"),
         grant("r5"),
+        grant("r6", actor_id="alice", subject=None),
     )
-    assert found(world, "self_grant") == {("alice", "r1"), ("alice", "r3")}
+    assert found(world, "self_grant") == {("alice", "r1"), ("alice", "r3"), ("alice", "r6")}
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,10 @@ def test_neither_who_acts_nor_who_gains_approves(approver: str, expected: set[tu
         (["iam:AttachUserPolicy"], True),
         (["IAM:passrole"], True),
         (["*"], True),
+        (["iam:*"], True),
+        (["iam:Pass*"], True),
+        (["*:*"], True),
+        (["iam:List*", "s3:*"], False),
         (["iam:ListAttachedUserPolicies", "iam:GetRole"], False),
         ([], False),
     ],
@@ -110,6 +116,24 @@ def test_one_role_on_both_sides_is_no_combination() -> None:
     world = World(policy=policy)
     world.send(grant("buyer-and-payer"))
     assert found(world, "toxic_combination") == set()
+
+
+def test_the_two_that_are_named_are_two() -> None:
+    world = World(policy=Policy(separations=(Separation("trade", ("*buyer*",), ("*payer*",)),)))
+    world.send(grant("buyer-and-payer", 1), grant("payer-2", 2))
+    assert "buyer-and-payer and payer-2" in world.current()["toxic_combination", "alice", "trade"].summary
+
+
+def test_a_rule_that_was_off_finds_what_holds_once_it_is_on() -> None:
+    off = replace(TRADE, rules=(RuleSetting("toxic_combination", enabled=False),))
+    world = World(policy=off)
+    world.send(grant("eu-buyer", 1), grant("eu-payer", 2))
+    assert found(world, "toxic_combination") == set()
+    later = World(policy=TRADE)
+    for name, value in world.changelog:
+        later.events.restore(name, value)
+    later.send(grant("reader", 3))
+    assert found(later, "toxic_combination") == {("alice", "trade")}
 
 
 def test_what_was_found_together_outlives_a_restart() -> None:

@@ -17,7 +17,9 @@ from keytrail.deploy.embedded.gateway.config import MIB
 from keytrail.deploy.embedded.gateway.errors import EngineError, ErrorCode
 
 _LOG = logging.getLogger("keytrail.gateway")
-_CODES = (ErrorCode.NOT_ENOUGH_SPACE, ErrorCode.CORRUPTED_DATA)
+# Writing and opening files, and what the engine and the gateway know no code for.  Other errors may quote
+# the statement, so that their text says nothing.
+_OF_FILES = frozenset({75, 76, 1001, ErrorCode.UNKNOWN_EXCEPTION})
 _DISK_IS_FULL = "No space left on device"
 _ROOM_BYTES = 16 * MIB
 _LOOK_S = 0.5
@@ -37,13 +39,21 @@ class Mender:
 
     def hear(self, error: EngineError) -> None:
         """A statement failed; most errors are of no interest here."""
-        if error.code in _CODES or _DISK_IS_FULL in error.text:
+        if (
+            error.code == ErrorCode.CORRUPTED_DATA
+            or (error.code in _OF_FILES and _DISK_IS_FULL in error.text)
+            # A large part may find no room where a small one does.
+            or (error.code == ErrorCode.NOT_ENOUGH_SPACE and not self._has_room())
+        ):
             self._wanted.set()
+
+    def _has_room(self) -> bool:
+        return shutil.disk_usage(self._folder).free >= _ROOM_BYTES
 
     def _run(self) -> None:
         self._wanted.wait()
         pause = threading.Event()
-        while shutil.disk_usage(self._folder).free < _ROOM_BYTES:
+        while not self._has_room():
             pause.wait(_LOOK_S)
         _LOG.warning("The disk was full: the engine is started anew, in case a part was cut off.")
         logging.shutdown()
