@@ -37,9 +37,8 @@ def read_span(kafka: KafkaSettings, begin: TopicPartition, end: int | None = Non
         while True:
             # `consume` waits for a full batch, so it gets little time.
             messages = consumer.consume(_BATCH, _POLL_S)
-            if any(message.error() is None for message in messages):
-                heard = monotonic()
-            elif monotonic() - heard > _SILENCE_S:
+            are_records = any(message.error() is None for message in messages)
+            if not are_records and monotonic() - heard > _SILENCE_S:
                 raise UnavailableError(
                     f"Kafka at {kafka.bootstrap} was silent for {_SILENCE_S:.0f} s while {place} was read.",
                     "See whether the broker runs.",
@@ -54,6 +53,8 @@ def read_span(kafka: KafkaSettings, begin: TopicPartition, end: int | None = Non
                     return
                 elif error.code() not in _PASSING:
                     raise UnavailableError(f"{place} cannot be read: {error.str()}.", _remedy(error))
+            if are_records:
+                heard = monotonic()  # the caller's own time between two records is no silence
     finally:
         consumer.close()
 

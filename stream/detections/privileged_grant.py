@@ -14,7 +14,7 @@ from keytrail.stream.keys import KeyAtEvent
 from keytrail.stream.patterns import matches_any
 from keytrail.stream.policy import Policy
 
-RULE = Rule("privileged_grant", 1, "act", "critical", "T1098.003")
+RULE = Rule("privileged_grant", 2, "act", "critical", "T1098.003")
 
 
 def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
