@@ -123,14 +123,14 @@ class Outbox:
     def waiting(self) -> Waiting:
         with self._lock:
             memory = [*self._waiting][:1]
-            in_window = len(self._window) if self._window_from_memory else 0
             held = [sealed.recorded_at for sealed in (*self._window[:1], *self._hand[:1])]
             ages = [*held, *([self._oldest_spooled] if self._oldest_spooled is not None else [])]
             ages += [recorded_at for _, recorded_at, *_ in memory]
             return Waiting(
                 recorded=self._sequence,
                 delivered=self._delivered,
-                in_memory=len(self._waiting) + len(self._hand) + in_window,
+                # What is being sealed stands in no list for a moment: so these are not counted there.
+                in_memory=self._sequence - self._delivered - self._spooled - self._lost,
                 spooled=self._spooled,
                 lost=self._lost,
                 left_over_delivered=self._left_over,
@@ -297,7 +297,7 @@ class Outbox:
     def _take_in_hand(self) -> bool:
         """Seals the oldest of what waits; False where nothing does."""
         size = 0
-        hand: list[Sealed] = []
+        self._hand = hand = []
         with suppress(IndexError):
             while len(hand) < _WINDOW and size < _WINDOW_BYTES:
                 number, recorded_at, whose, head, signer = self._waiting.popleft()
@@ -306,8 +306,6 @@ class Outbox:
                 datum = head + quick_zigzag(number)
                 signature = None if signer is None else signer.sign(self._fingerprint, datum)
                 hand.append(Sealed(number, recorded_at, whose, datum, signature))
-        with self._lock:
-            self._hand = hand
         return bool(hand)
 
     def _take_window(self) -> bool:
