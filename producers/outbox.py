@@ -297,7 +297,7 @@ class Outbox:
     def _take_in_hand(self) -> bool:
         """Seals the oldest of what waits; False where nothing does."""
         size = 0
-        self._hand = hand = []
+        hand = self._hand = list[Sealed]()
         with suppress(IndexError):
             while len(hand) < _WINDOW and size < _WINDOW_BYTES:
                 number, recorded_at, whose, head, signer = self._waiting.popleft()
