@@ -29,6 +29,21 @@ class FlappingLimits:
 
 
 @dataclass(frozen=True)
+class MoverLimits:
+    """How long who changes teams may keep its roles; see `detections.mover_keeps_roles`."""
+
+    grace_days: int = 14
+    common_roles: tuple[str, ...] = (
+        "workplace-*",
+        "*everyone*",
+        "*all-staff*",
+        "*employee*",
+        "*birthright*",
+        "*baseline*",
+    )
+
+
+@dataclass(frozen=True)
 class Signing:
     """Whose events must be signed, as patterns of key ids and of services."""
 
@@ -102,6 +117,7 @@ class Policy:
     )
     sprawl: SprawlLimits = field(default_factory=SprawlLimits)
     flapping: FlappingLimits = field(default_factory=FlappingLimits)
+    movers: MoverLimits = field(default_factory=MoverLimits)
     signing: Signing = field(default_factory=Signing)
     # By name; a rule that is not among them is as it comes.
     rules: tuple[RuleSetting, ...] = ()

@@ -21,6 +21,12 @@ LAST_DAY = DAYS - 6
 _LABELLED_EVENTS = 5
 
 
+def begin_of(day: int, span: int) -> int:
+    """The first day of something that takes `span` days, so that a later `day` still means a later begin."""
+    share = (day - FIRST_DAY) / (LAST_DAY - FIRST_DAY)
+    return FIRST_DAY + int(share * (LAST_DAY - FIRST_DAY - span))
+
+
 @dataclass(frozen=True)
 class Shift:
     """From `at` on, a full hour, ordinary traffic sees the member so."""

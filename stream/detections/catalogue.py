@@ -18,6 +18,7 @@ from keytrail.stream.detections import (
     interactive_service_key,
     key_for_other,
     missing_reason,
+    mover_keeps_roles,
     out_of_scope,
     overdue_grant,
     privileged_grant,
@@ -95,9 +96,10 @@ RULES_BY_CHANGE: dict[Change, tuple[SubjectRule, ...]] = {
         toxic_combination.judge,
         overdue_grant.judge,
         flapping.judge,
+        mover_keeps_roles.judge,
         role_sprawl.judge,
     ),
-    Change.USE: (overdue_grant.judge, role_sprawl.judge),
+    Change.USE: (overdue_grant.judge, mover_keeps_roles.judge, role_sprawl.judge),
 }
 
 # Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed.
@@ -108,6 +110,7 @@ _OTHERS = (
     toxic_combination.RULE,
     overdue_grant.RULE,
     flapping.RULE,
+    mover_keeps_roles.RULE,
     role_sprawl.RULE,
     rule_failure.RULE,
 )

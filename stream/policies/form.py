@@ -10,7 +10,15 @@ from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.findings import SEVERITIES
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
 from keytrail.stream.policies.shapes import Day, Decimal, Flag, OneOf, Only, Schema, Text, Whole
-from keytrail.stream.policy import Exemption, FlappingLimits, Policy, Separation, Signing, SprawlLimits
+from keytrail.stream.policy import (
+    Exemption,
+    FlappingLimits,
+    MoverLimits,
+    Policy,
+    Separation,
+    Signing,
+    SprawlLimits,
+)
 from keytrail.stream.role import KEPT_TURNS
 
 VERSION = 1
@@ -62,6 +70,18 @@ _FLAPPING = Record(
     },
 )
 
+_MOVERS = Record(
+    MoverLimits,
+    {
+        "grace_days": Field(
+            Whole(0, 3_650), "Who changed teams may keep its roles for so many days after it was last seen."
+        ),
+        "common_roles": Field(
+            _patterns("a role's pattern", "workplace-*"), "Roles that are of no team: everybody keeps them."
+        ),
+    },
+)
+
 _SIGNING = Record(
     Signing,
     {
@@ -108,6 +128,7 @@ FORM = Record(
         ),
         "sprawl": Field(_SPRAWL, "When a subject holds too many roles."),
         "flapping": Field(_FLAPPING, "When a role comes and goes too often or too fast."),
+        "movers": Field(_MOVERS, "How long who changes teams may keep its roles."),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
         "exceptions": Field(

@@ -52,6 +52,8 @@ class _Subject:
         self.held: dict[str, tuple[int, list[str]]] = {}  # role -> (granted at, permissions), oldest first
         self.ends: dict[str, int] = {}
         self.used: dict[str, int] = {}
+        self.seen_in: dict[str, list[int]] = {}  # team -> days
+        self.granted_in: dict[str, str] = {}  # role -> team
         self.turns: dict[str, list[tuple[int, str]]] = {}  # role -> (when, action), all of them
 
 
@@ -133,10 +135,12 @@ class _Judge:
         subject.team = team
         subject.latest = max(subject.latest, event.occurred_at)
         changed = len(teams) > 1
+        subject.seen_in.setdefault(team, []).append(event.occurred_at // _DAY)
         if event.outcome == "success" and event.role is not None:
             if event.action == "grant":
                 subject.held.pop(event.role, None)
                 subject.held[event.role] = (event.occurred_at, event.permissions)
+                subject.granted_in[event.role] = team
                 subject.ends[event.role] = event.expires_at or sys.maxsize
                 changed = True
             elif event.action == "revoke":
@@ -147,6 +151,11 @@ class _Judge:
         if event.outcome == "success" and event.action in {"grant", "revoke"} and event.role is not None:
             self._flapping(event.whose, event.role, subject.turns.setdefault(event.role, []), event)
         for role in subject.held:
+            origin = subject.granted_in[role]
+            moved = max(*subject.seen_in[origin], min(subject.seen_in[team]))
+            days_away = subject.latest // _DAY - moved
+            if origin != team and days_away > 14 and not role.startswith("workplace-"):
+                self._find("mover_keeps_roles", "subject", event.whose, origin)
             if subject.latest // _DAY > subject.ends[role] // _DAY + 1:
                 self._find("overdue_grant", "subject", event.whose, role)
         if changed:

@@ -10,6 +10,7 @@ from keytrail.producers.simulation.injections import (
     duties,
     key_state,
     key_use,
+    movers,
     privilege,
     reasons,
     redundancy,
@@ -96,6 +97,10 @@ KINDS = (
             coming_and_going.thrice_in_a_day,
             coming_and_going.privileged_for_half_an_hour,
         ),
+    ),
+    Kind(
+        (movers.keeps_everything, movers.keeps_one_role),
+        (movers.gives_back_in_time, movers.is_granted_anew),
     ),
     Kind((key_use.glass_broken,), (key_use.ordinary_key_used_like_it,)),
     Kind((key_use.signed_in_as_a_service, key_use.signing_in_as_a_service_refused), (key_use.service_calls,)),
