@@ -20,6 +20,15 @@ class SprawlLimits:
 
 
 @dataclass(frozen=True)
+class FlappingLimits:
+    """When a role comes and goes too often or too fast; see `detections.flapping`."""
+
+    times: int = 3
+    within_hours: int = 4
+    brief_minutes: int = 10
+
+
+@dataclass(frozen=True)
 class Signing:
     """Whose events must be signed, as patterns of key ids and of services."""
 
@@ -92,6 +101,7 @@ class Policy:
         Separation("code and release", ("*-code-author",), ("*-release-approver",)),
     )
     sprawl: SprawlLimits = field(default_factory=SprawlLimits)
+    flapping: FlappingLimits = field(default_factory=FlappingLimits)
     signing: Signing = field(default_factory=Signing)
     # By name; a rule that is not among them is as it comes.
     rules: tuple[RuleSetting, ...] = ()

@@ -12,6 +12,7 @@ from keytrail.stream.detections import (
     break_glass_use,
     clock_skew,
     escalation_path,
+    flapping,
     forged_event,
     inactive_key,
     interactive_service_key,
@@ -93,6 +94,7 @@ RULES_BY_CHANGE: dict[Change, tuple[SubjectRule, ...]] = {
         redundant_grant.judge,
         toxic_combination.judge,
         overdue_grant.judge,
+        flapping.judge,
         role_sprawl.judge,
     ),
     Change.USE: (overdue_grant.judge, role_sprawl.judge),
@@ -105,6 +107,7 @@ _OTHERS = (
     redundant_grant.RULE,
     toxic_combination.RULE,
     overdue_grant.RULE,
+    flapping.RULE,
     role_sprawl.RULE,
     rule_failure.RULE,
 )

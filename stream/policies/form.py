@@ -10,7 +10,8 @@ from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.findings import SEVERITIES
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
 from keytrail.stream.policies.shapes import Day, Decimal, Flag, OneOf, Only, Schema, Text, Whole
-from keytrail.stream.policy import Exemption, Policy, Separation, Signing, SprawlLimits
+from keytrail.stream.policy import Exemption, FlappingLimits, Policy, Separation, Signing, SprawlLimits
+from keytrail.stream.role import KEPT_TURNS
 
 VERSION = 1
 _ADDRESS = "https://json-schema.org/draft/2020-12/schema"
@@ -47,6 +48,17 @@ _SPRAWL = Record(
         "unused_days": Field(Whole(1, 3_650), "A role that was not used for so many days counts as unused."),
         "growth_days": Field(Whole(1, 3_650), "Roles granted within so many days count as new."),
         "growth_roles": Field(Whole(1, 1_000), "So many new roles are fast growth."),
+    },
+)
+
+_FLAPPING = Record(
+    FlappingLimits,
+    {
+        "times": Field(Whole(2, KEPT_TURNS // 2), "A role that came and went so often is flapping."),
+        "within_hours": Field(Whole(1, 720), "So often within so many hours."),
+        "brief_minutes": Field(
+            Whole(1, 1_440), "A privileged role that was held for so many minutes or fewer is flapping."
+        ),
     },
 )
 
@@ -95,6 +107,7 @@ FORM = Record(
             Several(_SEPARATION, name_of=attrgetter("name")), "Duties that nobody should hold together."
         ),
         "sprawl": Field(_SPRAWL, "When a subject holds too many roles."),
+        "flapping": Field(_FLAPPING, "When a role comes and goes too often or too fast."),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
         "exceptions": Field(

@@ -4,6 +4,7 @@ It shares no code with the stream; the simulation's labels are held against it.
 """
 
 import ipaddress
+import itertools
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, time
@@ -51,6 +52,7 @@ class _Subject:
         self.held: dict[str, tuple[int, list[str]]] = {}  # role -> (granted at, permissions), oldest first
         self.ends: dict[str, int] = {}
         self.used: dict[str, int] = {}
+        self.turns: dict[str, list[tuple[int, str]]] = {}  # role -> (when, action), all of them
 
 
 class _Judge:
@@ -142,6 +144,8 @@ class _Judge:
                 changed = True
             elif event.action == "use":
                 subject.used[event.role] = max(subject.used.get(event.role, 0), event.occurred_at)
+        if event.outcome == "success" and event.action in {"grant", "revoke"} and event.role is not None:
+            self._flapping(event.whose, event.role, subject.turns.setdefault(event.role, []), event)
         for role in subject.held:
             if subject.latest // _DAY > subject.ends[role] // _DAY + 1:
                 self._find("overdue_grant", "subject", event.whose, role)
@@ -156,6 +160,20 @@ class _Judge:
                 self._sprawling(each)
         elif len(subject.held) >= 8:
             self._sprawling(team)
+
+    def _flapping(self, name: str, role: str, turns: list[tuple[int, str]], event: Event) -> None:
+        turns.append((event.occurred_at, event.action))
+        turns.sort()
+        ended = [
+            (begin, end)
+            for (begin, grant), (end, revoke) in itertools.pairwise(turns)
+            if (grant, revoke) == ("grant", "revoke")
+        ]
+        for _, last in ended:
+            if sum(begin >= last - 4 * 3_600_000_000 and end <= last for begin, end in ended) >= 3:
+                self._find("flapping", "subject", name, role)
+        if _matches(_PRIVILEGED, role) and any(end - begin <= 600_000_000 for begin, end in ended):
+            self._find("flapping", "subject", name, role)
 
     def _redundant(self, name: str, subject: _Subject) -> None:
         given: list[str] = []

@@ -21,6 +21,7 @@ RULES = {
     "self_approval",
     "toxic_combination",
     "overdue_grant",
+    "flapping",
     "break_glass_use",
     "interactive_service_key",
     "clock_skew",
