@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 from keytrail.schemas.errors import UsageError
 
-# What follows from the events and is kept beside them, for the views.
 _TEAM_KEY = "SELECT key_id FROM {database}.keys WHERE team = {team}"
 
 
