@@ -106,6 +106,8 @@ class _Judge:
             self._find("self_approval", "subject", event.approved_by or "")
         if event.occurred_at > event.recorded_at + 120_000_000:
             self._find("clock_skew", "service", event.service)
+        if event.action in {"update_trust", "update_policy"} and succeeded:
+            self._by_clock(event)
         if event.action == "issue_key" and succeeded and event.subject not in (None, event.actor_id):
             key = self._keys.get(event.key_id or "")
             if key is None or "issue_key" not in key.scope_actions:
@@ -127,6 +129,16 @@ class _Judge:
             self._find("escalation_path", "subject", event.whose, role)
         if event.subject == event.actor_id:
             self._find("self_grant", "subject", event.actor_id, role)
+
+    def _by_clock(self, event: Event) -> None:
+        at = datetime.fromtimestamp(event.occurred_at / 1e6, UTC)
+        is_open = at.weekday() < 5 and 6 <= at.hour < 20
+        key = self._keys.get(event.key_id or "")
+        is_emergency = (event.ticket or "").startswith(("INC-", "SEV-")) or (
+            key is not None and key.break_glass
+        )
+        if event.environment == "production" and not is_open and not is_emergency:
+            self._find("outside_change_window", "subject", event.actor_id, "production policies")
 
     def _by_state(self, event: Event) -> None:
         subject = self._subjects.setdefault(event.whose, _Subject())

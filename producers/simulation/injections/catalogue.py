@@ -16,6 +16,7 @@ from keytrail.producers.simulation.injections import (
     redundancy,
     scope,
     sprawl,
+    windows,
 )
 from keytrail.producers.simulation.stage import FIRST_DAY, LAST_DAY, Stage
 
@@ -101,6 +102,16 @@ KINDS = (
     Kind(
         (movers.keeps_everything, movers.keeps_one_role),
         (movers.gives_back_in_time, movers.is_granted_anew),
+    ),
+    Kind(
+        (windows.on_a_weekend, windows.at_night),
+        (
+            windows.within_the_window,
+            windows.in_staging,
+            windows.in_an_emergency,
+            windows.refused_at_night,
+            windows.with_a_break_glass_key,
+        ),
     ),
     Kind((key_use.glass_broken,), (key_use.ordinary_key_used_like_it,)),
     Kind((key_use.signed_in_as_a_service, key_use.signing_in_as_a_service_refused), (key_use.service_calls,)),
