@@ -158,7 +158,7 @@ class EventStage:
         of_key = self._judge.by_key(event, key, read.signed)
         if (name := name_in(event)) is not None:
             causes = tuple(cause_of(verdict) for verdict in of_key) if of_key else ()
-            self._uses.note(name, key.key, event.occurred_at, read.offset, causes)
+            self._uses.note(name, key, event.occurred_at, read.offset, causes)
         findings = []
         for verdict in (*of_key, *self._judge.by_itself(event, key)):
             book.add(verdict, event)

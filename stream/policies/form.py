@@ -8,12 +8,14 @@ from typing import Any
 
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.findings import SEVERITIES
+from keytrail.stream.lineage import MOST_ANCESTORS
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
 from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
 from keytrail.stream.policy import (
     ChangeWindow,
     Exemption,
     FlappingLimits,
+    LineageLimits,
     MoverLimits,
     Policy,
     Separation,
@@ -79,6 +81,19 @@ _MOVERS = Record(
         ),
         "common_roles": Field(
             _patterns("a role's pattern", "workplace-*"), "Roles that are of no team: everybody keeps them."
+        ),
+    },
+)
+
+_LINEAGE = Record(
+    LineageLimits,
+    {
+        "most_depth": Field(Whole(1, MOST_ANCESTORS), "A key may have so many keys above it, and no more."),
+        "grace_days": Field(
+            Whole(0, 3_650), "A key may be used for so many days after one above it was revoked."
+        ),
+        "compromise_reasons": Field(
+            _patterns("a reason's pattern", "*leak*"), "Revoked for such a reason there is no grace."
         ),
     },
 )
@@ -149,6 +164,7 @@ FORM = Record(
         "change_windows": Field(
             Several(_CHANGE_WINDOW, name_of=attrgetter("name")), "When certain changes are to be made."
         ),
+        "lineage": Field(_LINEAGE, "How far keys may issue keys, and what becomes of them."),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
         "exceptions": Field(
