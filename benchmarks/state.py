@@ -22,14 +22,16 @@ from keytrail.producers.datum import flat_encoder
 from keytrail.producers.ids import UuidV7
 from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Event, Key, Occurrence
-from keytrail.stream import access
-from keytrail.stream.access import Role, SubjectAccess
+from keytrail.stream import access_form
+from keytrail.stream.access import SubjectAccess
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.membership import Membership, Sight
 from keytrail.stream.memory import calm_collector
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
+from keytrail.stream.role import Role
 from keytrail.stream.source import Record
 
 EVENTS = 100_000
@@ -68,7 +70,7 @@ def measure(subjects: int) -> Growth:
     keys = KeyDirectory()
     keys.apply(_KEY)
     stage = EventStage(0, reader, keys, Policy(), lambda: _FUTURE, Slot())
-    packed = access.pack(_holder())
+    packed = access_form.pack(_holder())
     began = time.perf_counter()
     for number in range(subjects):
         # A copy of its own, as each record of a changelog is.
@@ -92,7 +94,13 @@ def _holder() -> SubjectAccess:
         )
         for number in range(ROLES)
     }
-    return SubjectAccess(roles, "payments", _BEGIN, 19_000, reported_team="payments", reported_roles=ROLES)
+    return SubjectAccess(
+        roles,
+        Membership({"payments": Sight(19_000, _BEGIN, 19_000)}),
+        19_000,
+        reported_team="payments",
+        reported_roles=ROLES,
+    )
 
 
 def _changes(subjects: int) -> Iterator[Record]:

@@ -4,17 +4,16 @@ The state is a last-writer-wins register a role, ordered by (time, event id), so
 one subject give the same state in whichever order they arrive.
 """
 
-import json
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from keytrail.schemas.records import Event, Micros, Occurrence
-from keytrail.stream.errors import StateFormError
+from keytrail.stream.membership import Membership, stated_team
+from keytrail.stream.role import DAY, Role, Turn
 
-DAY = 24 * 3600 * 1_000_000
-_json = json.JSONEncoder(separators=(",", ":")).encode
-FORM = 2  # of the packed state
-MAX_CHARS = 500_000  # of its roles' names and permissions: its state must fit a Kafka record
+# Of its roles' names and permissions, as UTF-8: its state must fit a Kafka record.  In JSON a byte may take
+# six, and a role's turns and figures take up to 1,100 bytes besides.
+MAX_BYTES = 600_000
 _HOLDS = frozenset({"grant", "revoke", "delete"})
 MAX_ROLES = 1_000  # of one subject; more are not followed: it has long been flagged
 
@@ -28,36 +27,30 @@ class Change(Enum):
 
 
 @dataclass(slots=True)
-class Role:
-    """One role of a subject.  Days are counted since 1970; -1: never used, or granted without an end."""
-
-    held: bool
-    changed: Occurrence
-    permissions: tuple[str, ...] = ()
-    last_used_day: int = -1
-    ends_day: int = -1
-
-    @property
-    def day(self) -> int:
-        """The day of the latest grant or revoke."""
-        return self.changed.occurred_at // DAY
-
-
-@dataclass(slots=True)
 class SubjectAccess:
-    """One subject.  `reported` is the team and the number of roles it last told its peers."""
+    """One subject.  `reported_*` are the team and the number of roles that it last told its peers.
+
+    The sets are what rules have said of it and that holds still: names of roles, of separations, of teams.
+    """
 
     roles: dict[str, Role] = field(default_factory=dict)
-    team: str = ""
-    team_since: Micros = 0
+    membership: Membership = field(default_factory=Membership)
     latest_day: int = -1
     deleted: Occurrence | None = None
+    reported_team: str = ""
+    reported_roles: int = 0
     redundant: set[str] = field(default_factory=set)
     toxic: set[str] = field(default_factory=set)
     overdue: set[str] = field(default_factory=set)
-    reported_team: str = ""
-    reported_roles: int = 0
+    flapping: set[str] = field(default_factory=set)
+    left_teams: set[str] = field(default_factory=set)
     _held: list[tuple[str, Role]] | None = field(default=None, repr=False, compare=False)
+    _bytes: int | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def team(self) -> str:
+        """Its team now, or `service:` and the service that it was first seen in."""
+        return self.membership.current
 
     def held(self) -> list[tuple[str, Role]]:
         """The roles held now, in the order of their latest grant.  Not to be changed."""
@@ -73,30 +66,30 @@ class SubjectAccess:
         day = event.occurred_at // DAY
         later = day > self.latest_day
         self.latest_day = max(day, self.latest_day)
-        moved = self._move(event)
+        team = self.team
+        seen = self.membership.see(event, day)
         if event.outcome == "success" and self._hold(event):
             return Change.HOLDING
-        if moved:
+        if seen and self.team != team:
             return Change.HOLDING
         used = event.outcome == "success" and self._use(event.role, day)
-        return Change.USE if used or (later and self.roles) else Change.NOTHING
+        return Change.USE if used or seen or (later and self.roles) else Change.NOTHING
 
     def _hold(self, event: Event) -> bool:
-        """True where a role came or went."""
+        """True where a role came or went, or it is known now that it did."""
         if event.action not in _HOLDS:
             return False
         at = Occurrence(event.occurred_at, event.event_id)
         if event.action == "grant" and event.role is not None:
-            ends = -1 if event.expires_at is None else event.expires_at // DAY
-            return self._set(event.role, True, at, tuple(event.permissions), ends)
+            return self._turn(event.role, Turn(at.occurred_at, at.event_id, True), _granted(event, at))
         if event.action == "revoke" and event.role is not None:
-            return self._set(event.role, False, at, ())
+            return self._turn(event.role, Turn(at.occurred_at, at.event_id, False), Role(False, at))
         if event.action == "delete" and event.role is None and event.subject not in (None, event.actor_id):
             # The subject itself is deleted.  With a role, or by the subject, it is a use: of something else.
             if self.deleted is None or _key(at) > _key(self.deleted):
                 self.deleted = at
-            for name in list(self.roles):
-                self._set(name, False, at, ())
+            for name, role in self.roles.items():
+                self._set(name, role, Role(False, at))
             return True
         return False
 
@@ -108,100 +101,55 @@ class SubjectAccess:
         role.last_used_day = day
         return True
 
-    def _move(self, event: Event) -> bool:
-        team = event.attributes.get("team") or f"service:{event.service}"
-        if team == self.team or event.occurred_at < self.team_since:
-            return False
-        if "team" not in event.attributes and self.team:
-            return False
-        self.team, self.team_since = team, event.occurred_at
-        return True
-
-    def _set(
-        self, name: str, held: bool, at: Occurrence, permissions: tuple[str, ...], ends_day: int = -1
-    ) -> bool:
-        self._held = None
-        if held and self.deleted is not None and _key(at) <= _key(self.deleted):
-            # Granted before the subject was deleted, and heard of later.
-            held, at, permissions = False, self.deleted, ()
+    def _turn(self, name: str, turn: Turn, now: Role) -> bool:
+        """The role was granted or revoked, and from then on is `now`."""
         role = self.roles.get(name)
-        if role is None and self._is_full(len(name)):
-            self._forget_revoked()
-            if self._is_full(len(name)):
-                return False
-        if not self._has_room(len(name) + sum(map(len, permissions))):
-            permissions = ()  # the role is followed, what it gives is not compared
         if role is None:
-            self.roles[name] = Role(held, at, permissions, ends_day=ends_day)
-            return True
-        if _key(at) <= _key(role.changed):
+            if self._is_full(name):
+                self._forget_revoked()
+                if self._is_full(name):
+                    return False
+            role = self.roles[name] = Role(False, Occurrence(0, ""))
+            self._bytes = self._size() + role.bytes_named(name)
+        is_known = role.note(turn)
+        if now.held and self.deleted is not None and _key(now.changed) <= _key(self.deleted):
+            # Granted before the subject was deleted, and heard of later.
+            now = Role(False, self.deleted)
+        return self._set(name, role, now) or is_known
+
+    def _set(self, name: str, role: Role, now: Role) -> bool:
+        """True where this is later than what was known."""
+        if _key(now.changed) <= _key(role.changed):
             return False
-        role.held, role.changed, role.permissions, role.ends_day = held, at, permissions, ends_day
+        self._held = None
+        others = self._size() - role.bytes_named(name)
+        if others + now.bytes_named(name) > MAX_BYTES:
+            now.permissions = ()  # the role is followed, what it gives is not compared
+        self._bytes = others + now.bytes_named(name)
+        role.held, role.changed, role.permissions = now.held, now.changed, now.permissions
+        role.ends_day, role.team = now.ends_day, now.team
         return True
 
-    def _has_room(self, chars: int) -> bool:
-        """True where so many characters more, of names and permissions, may be held."""
-        held = sum(len(name) + sum(map(len, role.permissions)) for name, role in self.roles.items())
-        return held + chars <= MAX_CHARS
+    def _size(self) -> int:
+        """Bytes of names and permissions."""
+        if self._bytes is None:
+            self._bytes = sum(role.bytes_named(name) for name, role in self.roles.items())
+        return self._bytes
 
-    def _is_full(self, chars: int) -> bool:
-        return len(self.roles) >= MAX_ROLES or not self._has_room(chars)
+    def _is_full(self, name: str) -> bool:
+        return len(self.roles) >= MAX_ROLES or self._size() + len(name.encode()) > MAX_BYTES
 
     def _forget_revoked(self) -> None:
         """Roles that went are kept to set late events right; beyond the limit they make room."""
-        self.roles = {name: role for name, role in self.roles.items() if role.held}
+        held = {name: role for name, role in self.roles.items() if role.held}
+        if len(held) < len(self.roles):
+            self.roles, self._bytes = held, None
+
+
+def _granted(event: Event, at: Occurrence) -> Role:
+    ends = -1 if event.expires_at is None else event.expires_at // DAY
+    return Role(True, at, tuple(event.permissions), ends_day=ends, team=stated_team(event))
 
 
 def _key(at: Occurrence) -> tuple[Micros, str]:
     return at.occurred_at, at.event_id
-
-
-def pack(access: SubjectAccess) -> bytes:
-    """The state as stored; see `unpack`."""
-    roles = {
-        name: [
-            *(int(r.held), r.changed.occurred_at, r.changed.event_id, list(r.permissions)),
-            *(r.last_used_day, r.ends_day),
-        ]
-        for name, r in access.roles.items()
-    }
-    deleted = [access.deleted.occurred_at, access.deleted.event_id] if access.deleted else None
-    return _json(
-        [
-            FORM,
-            roles,
-            access.team,
-            access.team_since,
-            access.latest_day,
-            deleted,
-            sorted(access.redundant),
-            access.reported_team,
-            access.reported_roles,
-            sorted(access.toxic),
-            sorted(access.overdue),
-        ]
-    ).encode()
-
-
-def unpack(packed: bytes) -> SubjectAccess:
-    form, *fields = json.loads(packed)
-    if form == 1:
-        fields += [[], []]  # written before these were kept
-    elif form != FORM:
-        raise StateFormError("subject", form)
-    roles, team, since, latest, deleted, redundant, reported_team, reported_roles, toxic, overdue = fields
-    return SubjectAccess(
-        roles={
-            name: Role(bool(held), Occurrence(at, event_id), tuple(permissions), *days)
-            for name, (held, at, event_id, permissions, *days) in roles.items()
-        },
-        team=team,
-        team_since=since,
-        latest_day=latest,
-        deleted=Occurrence(*deleted) if deleted else None,
-        redundant=set(redundant),
-        reported_team=reported_team,
-        reported_roles=reported_roles,
-        toxic=set(toxic),
-        overdue=set(overdue),
-    )

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from keytrail.schemas.ledger import EVENT_LEDGER
 from keytrail.schemas.records import DeadLetter, Micros, Signal
 from keytrail.schemas.topics import EVENTS
-from keytrail.stream import access
 from keytrail.stream.access import Change, SubjectAccess
+from keytrail.stream.access_form import pack, unpack
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.dead_share import DeadShare
 from keytrail.stream.enrichment import Enricher
@@ -83,7 +83,7 @@ class EventStage:
         self._uses = KeyUses()
         self._rejudge = Rejudge(keys, self._judge, self._uses)
         self._enricher = Enricher(partition, policy.version)
-        self._subjects: StateStore[SubjectAccess] = StateStore("subject", access.pack, access.unpack)
+        self._subjects: StateStore[SubjectAccess] = StateStore("subject", pack, unpack)
         self._seen = SeenIds()
         self._book = EventBook()
         self._dead_share = DeadShare()

@@ -9,10 +9,11 @@ incompletely.  Source of the idea: IAM Role Diet (2025), "shadowed" roles.
 from collections.abc import Iterator
 
 from keytrail.schemas.records import Event
-from keytrail.stream.access import Role, SubjectAccess
+from keytrail.stream.access import SubjectAccess
 from keytrail.stream.detections.verdict import Rule, Verdict
 from keytrail.stream.patterns import matches_any
 from keytrail.stream.policy import Policy
+from keytrail.stream.role import Role
 
 RULE = Rule("redundant_grant", 1, "condition", "low", None)
 

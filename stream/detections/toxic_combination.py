@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from keytrail.schemas.records import Event
-from keytrail.stream.access import Role, SubjectAccess
+from keytrail.stream.access import SubjectAccess
 from keytrail.stream.detections.verdict import Rule, Verdict
 from keytrail.stream.patterns import matches_any
 from keytrail.stream.policy import Policy, Separation
+from keytrail.stream.role import Role
 
 RULE = Rule("toxic_combination", 1, "condition", "high", "T1098.003")
 _EVIDENCE = 5  # of each side

@@ -9,8 +9,18 @@ from typing import Any
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.findings import SEVERITIES
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
-from keytrail.stream.policies.shapes import Day, Decimal, Flag, OneOf, Only, Schema, Text, Whole
-from keytrail.stream.policy import Exemption, Policy, Separation, Signing, SprawlLimits
+from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
+from keytrail.stream.policy import (
+    ChangeWindow,
+    Exemption,
+    FlappingLimits,
+    MoverLimits,
+    Policy,
+    Separation,
+    Signing,
+    SprawlLimits,
+)
+from keytrail.stream.role import KEPT_TURNS
 
 VERSION = 1
 _ADDRESS = "https://json-schema.org/draft/2020-12/schema"
@@ -47,6 +57,45 @@ _SPRAWL = Record(
         "unused_days": Field(Whole(1, 3_650), "A role that was not used for so many days counts as unused."),
         "growth_days": Field(Whole(1, 3_650), "Roles granted within so many days count as new."),
         "growth_roles": Field(Whole(1, 1_000), "So many new roles are fast growth."),
+    },
+)
+
+_FLAPPING = Record(
+    FlappingLimits,
+    {
+        "times": Field(Whole(2, KEPT_TURNS // 2), "A role that came and went so often is flapping."),
+        "within_hours": Field(Whole(1, 720), "So often within so many hours."),
+        "brief_minutes": Field(
+            Whole(1, 1_440), "A privileged role that was held for so many minutes or fewer is flapping."
+        ),
+    },
+)
+
+_MOVERS = Record(
+    MoverLimits,
+    {
+        "grace_days": Field(
+            Whole(0, 3_650), "Who changed teams may keep its roles for so many days after it was last seen."
+        ),
+        "common_roles": Field(
+            _patterns("a role's pattern", "workplace-*"), "Roles that are of no team: everybody keeps them."
+        ),
+    },
+)
+
+_CHANGE_WINDOW = Record(
+    ChangeWindow,
+    {
+        "name": Field(Text("a name", "production"), "What the window is called in findings.", True),
+        "actions": Field(_patterns("an action's pattern", "update_*", 1), "Which changes are meant.", True),
+        "environments": Field(
+            _patterns("an environment's pattern", "production", 1), "In which environments.", True
+        ),
+        "hours": Field(Several(OfficeHours(), 1), "When they are to be made.", True),
+        "closed": Field(Several(Day()), "Days that do not count, in the time zone of the hours."),
+        "emergency_tickets": Field(
+            _patterns("a ticket's pattern", "INC-*"), "With such a ticket changes may be made at any time."
+        ),
     },
 )
 
@@ -95,6 +144,11 @@ FORM = Record(
             Several(_SEPARATION, name_of=attrgetter("name")), "Duties that nobody should hold together."
         ),
         "sprawl": Field(_SPRAWL, "When a subject holds too many roles."),
+        "flapping": Field(_FLAPPING, "When a role comes and goes too often or too fast."),
+        "movers": Field(_MOVERS, "How long who changes teams may keep its roles."),
+        "change_windows": Field(
+            Several(_CHANGE_WINDOW, name_of=attrgetter("name")), "When certain changes are to be made."
+        ),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
         "exceptions": Field(

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from math import isqrt
 
 from keytrail.producers.simulation.injections import (
+    coming_and_going,
     credentials,
     duties,
     key_state,
     key_use,
+    movers,
     privilege,
     reasons,
     redundancy,
     scope,
     sprawl,
+    windows,
 )
 from keytrail.producers.simulation.stage import FIRST_DAY, LAST_DAY, Stage
 
@@ -88,6 +91,28 @@ KINDS = (
         (duties.one_side_after_the_other, duties.two_of_one_side),
     ),
     Kind((duties.not_taken_back,), (duties.taken_back_late, duties.lent_for_long)),
+    Kind(
+        (coming_and_going.thrice_in_an_hour, coming_and_going.privileged_for_minutes),
+        (
+            coming_and_going.twice_in_an_hour,
+            coming_and_going.thrice_in_a_day,
+            coming_and_going.privileged_for_half_an_hour,
+        ),
+    ),
+    Kind(
+        (movers.keeps_everything, movers.keeps_one_role),
+        (movers.gives_back_in_time, movers.is_granted_anew),
+    ),
+    Kind(
+        (windows.on_a_weekend, windows.at_night),
+        (
+            windows.within_the_window,
+            windows.in_staging,
+            windows.in_an_emergency,
+            windows.refused_at_night,
+            windows.with_a_break_glass_key,
+        ),
+    ),
     Kind((key_use.glass_broken,), (key_use.ordinary_key_used_like_it,)),
     Kind((key_use.signed_in_as_a_service, key_use.signing_in_as_a_service_refused), (key_use.service_calls,)),
     Kind((key_use.clock_ahead,), (key_use.clock_a_little_ahead,)),

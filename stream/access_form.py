@@ -1,0 +1,129 @@
+"""The form in which what a subject holds is stored; states of earlier forms are still read.
+
+Names of roles stand once: what was said of a role names it by its place among them.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from keytrail.schemas.records import Occurrence
+from keytrail.stream.access import SubjectAccess
+from keytrail.stream.errors import StateFormError
+from keytrail.stream.membership import Membership, Sight
+from keytrail.stream.role import DAY, Role, Turn
+
+FORM = 3
+_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+def pack(access: SubjectAccess) -> bytes:
+    """The state as stored; see `unpack`."""
+    teams = list(access.membership.sights)
+    place_of_team = {team: place for place, team in enumerate(teams)}
+    place_of_role = {name: place for place, name in enumerate(access.roles)}
+    roles = {name: _pack_role(role, place_of_team) for name, role in access.roles.items()}
+    deleted = [access.deleted.occurred_at, access.deleted.event_id] if access.deleted else None
+
+    def places(names: Iterable[str]) -> list[int | str]:
+        return [place_of_role.get(name, name) for name in sorted(names)]
+
+    return _json(
+        [
+            FORM,
+            roles,
+            {team: list(sight) for team, sight in access.membership.sights.items()},
+            access.latest_day,
+            deleted,
+            access.reported_team,
+            access.reported_roles,
+            places(access.redundant),
+            sorted(access.toxic),
+            places(access.overdue),
+            places(access.flapping),
+            sorted(access.left_teams),
+        ]
+    ).encode()
+
+
+def unpack(packed: bytes) -> SubjectAccess:
+    form, *fields = json.loads(packed)
+    if form in (1, 2):
+        return _unpack_old(fields if form == 2 else [*fields, [], []])
+    if form != FORM:
+        raise StateFormError("subject", form)
+    roles, sights, latest, deleted, reported_team, reported_roles, redundant, toxic, *rest = fields
+    overdue, flapping, left_teams = rest
+    teams, names = list(sights), list(roles)
+
+    def named(places: list[int | str]) -> set[str]:
+        return {names[place] if isinstance(place, int) else place for place in places}
+
+    return SubjectAccess(
+        roles={name: _unpack_role(role, teams) for name, role in roles.items()},
+        membership=Membership({team: Sight(*sight) for team, sight in sights.items()}),
+        latest_day=latest,
+        deleted=Occurrence(*deleted) if deleted else None,
+        reported_team=reported_team,
+        reported_roles=reported_roles,
+        redundant=named(redundant),
+        toxic=set(toxic),
+        overdue=named(overdue),
+        flapping=named(flapping),
+        left_teams=set(left_teams),
+    )
+
+
+_Packed = list[int | str | list[str]]
+
+
+def _pack_role(role: Role, place_of_team: dict[str, int]) -> _Packed:
+    at = role.changed
+    packed: _Packed = [int(role.held), at.occurred_at, at.event_id, list(role.permissions)]
+    packed += [role.last_used_day, role.ends_day, place_of_team.get(role.team, role.team)]
+    if role.turns != _only_turn(role.held, at):
+        for turn in role.turns:
+            packed += [turn.at, turn.event_id, int(turn.is_grant)]
+    return packed
+
+
+def _unpack_role(packed: list[Any], teams: list[str]) -> Role:
+    held, at, event_id, permissions, used, ends, team, *flat = packed
+    changed = Occurrence(at, event_id)
+    turns = [Turn(flat[n], flat[n + 1], bool(flat[n + 2])) for n in range(0, len(flat), 3)]
+    return Role(
+        bool(held),
+        changed,
+        tuple(permissions),
+        used,
+        ends,
+        teams[team] if isinstance(team, int) else team,
+        turns or _only_turn(bool(held), changed),
+    )
+
+
+def _only_turn(held: bool, at: Occurrence) -> list[Turn]:
+    return [Turn(at.occurred_at, at.event_id, held)]
+
+
+def _unpack_old(fields: list[Any]) -> SubjectAccess:
+    """Forms 1 and 2: before teams and earlier grants of a role were kept."""
+    roles, team, since, latest, deleted, redundant, reported_team, reported_roles, toxic, overdue = fields
+    day = -1 if team.startswith("service:") else since // DAY
+    return SubjectAccess(
+        roles={name: _unpack_old_role(role) for name, role in roles.items()},
+        membership=Membership({team: Sight(day, since, day)} if team else {}),
+        latest_day=latest,
+        deleted=Occurrence(*deleted) if deleted else None,
+        redundant=set(redundant),
+        reported_team=reported_team,
+        reported_roles=reported_roles,
+        toxic=set(toxic),
+        overdue=set(overdue),
+    )
+
+
+def _unpack_old_role(packed: list[Any]) -> Role:
+    held, at, event_id, permissions, used, ends = [*packed, -1][:6]  # the first form had no ends
+    changed, turns = Occurrence(at, event_id), _only_turn(bool(held), Occurrence(at, event_id))
+    return Role(bool(held), changed, tuple(permissions), used, ends, turns=turns)

@@ -1,0 +1,52 @@
+"""One role of a subject: whether it is held, and how it came and went."""
+
+from bisect import insort
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from keytrail.schemas.records import Micros, Occurrence
+
+DAY = 24 * 3600 * 1_000_000
+KEPT_TURNS = 16
+TURNS_LAST = 31 * DAY
+
+
+class Turn(NamedTuple):
+    """One grant or revoke; ordered by time, then id."""
+
+    at: Micros
+    event_id: str
+    is_grant: bool
+
+
+@dataclass(slots=True)
+class Role:
+    """Days are counted since 1970; -1: never used, or granted without an end.
+
+    `team` is the subject's as the latest grant stated it, "" where it stated none.  `turns` are the
+    `KEPT_TURNS` latest grants and revokes within `TURNS_LAST` of the last, in order.
+    """
+
+    held: bool
+    changed: Occurrence
+    permissions: tuple[str, ...] = ()
+    last_used_day: int = -1
+    ends_day: int = -1
+    team: str = ""
+    turns: list[Turn] = field(default_factory=list)
+
+    @property
+    def day(self) -> int:
+        """The day of the latest grant or revoke."""
+        return self.changed.occurred_at // DAY
+
+    def note(self, turn: Turn) -> bool:
+        """Take in a grant or revoke; False where it is too old to be kept."""
+        insort(self.turns, turn)
+        since = self.turns[-1].at - TURNS_LAST
+        self.turns = [kept for kept in self.turns[-KEPT_TURNS:] if kept.at > since]
+        return turn in self.turns
+
+    def bytes_named(self, name: str) -> int:
+        """What its name and permissions take as UTF-8."""
+        return sum(len(text.encode()) for text in (name, *self.permissions))
