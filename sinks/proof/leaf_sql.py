@@ -26,7 +26,7 @@ def _array(values: list[bytes]) -> str:
 _SIZES = _array([zigzag(size) for size in range(_SHORT)])
 _OPTIONAL_SIZES = _array([b"\x02" + zigzag(size) if size else b"\0" for size in range(_SHORT)])
 
-# Stands before the SELECT of a query that has `LEAF_HASH` in it.
+# Stands before the SELECT of a query that has one of these in it.
 WITH = f"WITH {_SIZES} AS text_sizes, {_OPTIONAL_SIZES} AS optional_sizes"
 
 
@@ -103,5 +103,8 @@ _HEAD = (
     "unhex(leftPad(hex(toUInt64(kafka_offset)), 16, '0'))"
 )
 
-# The leaf's hash, 32 bytes, of a row of `events`.
-LEAF_HASH = f"SHA256(concat({_HEAD}, {', '.join(_column(field) for field in FIELDS)}))"
+_DATUM = ", ".join(map(_column, FIELDS))
+
+# Of a row of `events`: its datum in normal form, and its leaf's hash, 32 bytes.
+DATUM = f"concat({_DATUM})"
+LEAF_HASH = f"SHA256(concat({_HEAD}, {_DATUM}))"
