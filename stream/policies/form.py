@@ -6,6 +6,8 @@ What reads a file, writes one and describes it goes by this table.
 from operator import attrgetter
 from typing import Any
 
+from keytrail.stream.conduct.limits import BurstLimits
+from keytrail.stream.conduct.minutes import LONGEST_WINDOW
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.findings import SEVERITIES
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
@@ -62,6 +64,18 @@ _FLAPPING = Record(
     },
 )
 
+_BURST = Record(
+    BurstLimits,
+    {
+        "given": Field(Whole(2, 100_000), "So many grants and issued keys by one key are a burst."),
+        "taken": Field(Whole(2, 100_000), "So many revocations by one key are a mass revocation."),
+        "by_provisioners": Field(
+            Whole(2, 1_000_000), "The same for keys whose scope names grants, for both of them."
+        ),
+        "minutes": Field(Whole(1, LONGEST_WINDOW), "Within so many minutes."),
+    },
+)
+
 _SIGNING = Record(
     Signing,
     {
@@ -108,6 +122,7 @@ FORM = Record(
         ),
         "sprawl": Field(_SPRAWL, "When a subject holds too many roles."),
         "flapping": Field(_FLAPPING, "When a role comes and goes too often or too fast."),
+        "burst": Field(_BURST, "When one key changes access too often."),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
         "exceptions": Field(

@@ -28,6 +28,8 @@ RULES = {
     "missing_reason",
     "redundant_grant",
     "role_sprawl",
+    "provisioning_burst",
+    "mass_revoke",
 }
 
 

@@ -1,33 +1,18 @@
 """Keys that work and are used as they should not be; and clocks that go wrong."""
 
-from keytrail.producers.simulation.calendar import DAY, MINUTE
-from keytrail.producers.simulation.company import Member
+from keytrail.producers.simulation.calendar import MINUTE
 from keytrail.producers.simulation.injections import candidates
-from keytrail.producers.simulation.keys import Scope
+from keytrail.producers.simulation.injections.further_key import further_key
 from keytrail.producers.simulation.stage import Stage
-from keytrail.schemas.records import Event, Key, Micros
+from keytrail.schemas.records import Event, Micros
 
 _AHEAD = 10 * MINUTE
 _LITTLE_AHEAD = MINUTE
 
 
-def _further_key(stage: Stage, member: Member, reason: str, *, break_glass: bool = False) -> Key:
-    """A key of the member's that is good for anything."""
-    return stage.keys.issue(
-        member.name,
-        member.type,
-        member.team.name,
-        Micros(stage.calendar.begin - 60 * DAY),
-        Scope(),
-        reason=reason,
-        by="security-office",
-        break_glass=break_glass,
-    )
-
-
 def glass_broken(stage: Stage, day: int) -> None:
     member = stage.claim(candidates.person)
-    key = _further_key(stage, member, "emergency access, kept in the safe", break_glass=True)
+    key = further_key(stage, member, "emergency access, kept in the safe", break_glass=True)
     event = stage.scribe.use(stage.moment(day), member, key_id=key.key_id)
     stage.expect("break_glass_use", "key", key.key_id, "", [event], "an emergency key was used")
 
@@ -48,7 +33,7 @@ def signing_in_as_a_service_refused(stage: Stage, day: int) -> None:
 
 def _sign_in(stage: Stage, day: int, outcome: str) -> None:
     member = stage.claim(candidates.service)
-    key = _further_key(stage, member, "for the nightly batch")
+    key = further_key(stage, member, "for the nightly batch")
     event = stage.scribe.use(stage.moment(day), member, action="login", key_id=key.key_id, outcome=outcome)
     stage.expect("interactive_service_key", "key", key.key_id, "", [event], f"a sign-in: {outcome}")
 
