@@ -97,7 +97,7 @@ def _asking(
     concerned: dict[tuple[str, str], list[EventRule]] = {}
     for event, key in asked:
         name = (event.action, key.status)
-        concerned.setdefault(name, [rule for rule in rules if rule.may_fire(*name)])
+        concerned.setdefault(name, [rule for rule in rules if rule.may_fire(*name, _POLICY)])
     by_change = {
         change: [rule for rule in RULES_BY_CHANGE.get(change, ()) if rule in set(of_subjects)]
         for change in Change

@@ -96,7 +96,7 @@ def _holder() -> SubjectAccess:
     }
     return SubjectAccess(
         roles,
-        Membership({"payments": Sight(19_000, _BEGIN)}),
+        Membership({"payments": Sight(19_000, _BEGIN, 19_000)}),
         19_000,
         reported_team="payments",
         reported_roles=ROLES,

@@ -25,6 +25,7 @@ COMMANDS = {
     "score": "compare the findings with a simulation's truth file",
     "anomalies": "show findings; --follow waits for more",
     "sql": "run a query in ClickHouse",
+    "readers": "who may read the log in ClickHouse: add, remove, list; the same as SQL for a server",
     "report": "answer a common question, such as a key's whole chain over all services",
     "backtest": "try a policy on past events: what would be new, gone or changed",
     "deadletter": "show records that could not be used",

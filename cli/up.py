@@ -13,6 +13,7 @@ from keytrail.deploy.embedded.part import Part
 from keytrail.deploy.embedded.ports import Ports
 from keytrail.deploy.groups import GroupMembers
 from keytrail.schemas.masters import MasterFile
+from keytrail.schemas.readers import READERS_FILE, ReaderFile
 from keytrail.schemas.settings import Settings, find_data_dir, find_policy_file
 from keytrail.schemas.topics import DEFAULT_PARTITIONS, SINK_GROUP, WORKER_GROUP
 from keytrail.stream.policies.file import read_policy
@@ -57,7 +58,13 @@ def run(options: argparse.Namespace) -> int:
         Ports(options.kafka_port, options.registry_port, options.clickhouse_port),
         options.detach,
         # Detached, it is the other process that has the parts, and says where one is missing.
-        () if options.detach else (*applications.parts(), *otlp_parts(options, _KEYTRAIL)),
+        ()
+        if options.detach
+        else (
+            *applications.parts(),
+            *otlp_parts(options, _KEYTRAIL),
+            *_reader_parts(find_data_dir(options.data_dir)),
+        ),
         applications.prepare,
         (
             *(*_KEYTRAIL, "up", "--workers", str(options.workers), "--sinks", str(options.sinks)),
@@ -105,6 +112,13 @@ class Applications:
 
     def _joined(self, group: str, members: int) -> Callable[[], bool]:
         return lambda: self._groups is not None and self._groups.have_joined(group, members)
+
+
+def _reader_parts(data_dir: Path) -> list[Part]:
+    """What readers ask becomes events, where there are readers."""
+    if not ReaderFile(data_dir / READERS_FILE).current():
+        return []
+    return [Part("readers", (*_KEYTRAIL, "readers", "forward"))]
 
 
 def _policy_flags(policy: Path | None) -> list[str]:

@@ -154,14 +154,18 @@ class Publisher(ABC, Generic[_Record]):
         self.check()
         return left
 
-    def close(self, timeout_s: float) -> None:
-        """As `flush`, and raises `UnavailableError` where records are left.  Use nothing afterwards."""
+    def settle(self, timeout_s: float) -> None:
+        """As `flush`, and raises `UnavailableError` where records are left."""
         if left := self.flush(timeout_s):
             why = f": {self._trouble}" if self._trouble else ""
             raise UnavailableError(
                 f"{left} records for {self._topic.name} were not delivered within {timeout_s:g} s{why}.",
                 "See that Kafka runs at the configured address, then send them again.",
             )
+
+    def close(self, timeout_s: float) -> None:
+        """As `settle`.  Use nothing afterwards."""
+        self.settle(timeout_s)
 
     def _register(self) -> bytes:
         self._header = wire.frame(self._registry.register(self._topic, self._schema_text))

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -10,7 +10,8 @@ from keytrail.schemas.errors import UsageError
 from keytrail.schemas.records import Micros
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_FORM = re.compile(r"(\w{3})(?:-(\w{3}))? (\d\d):(\d\d)-(\d\d):(\d\d)(?: (\S+))?")
+HOURS_FORM = r"(\w{3})(?:-(\w{3}))? (\d\d):(\d\d)-(\d\d):(\d\d)(?: (\S+))?"
+_FORM = re.compile(HOURS_FORM)
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,17 @@ def parse_hours(text: str) -> Hours:
 
 
 def within_hours(text: str, at: Micros) -> bool:
+    return day_of_hours(text, at) is not None
+
+
+def day_of_hours(text: str, at: Micros) -> date | None:
+    """The day on which the hours began that are running then, in their time zone; None outside of them."""
     hours = parse_hours(text)
     local = datetime.fromtimestamp(at / 1e6, UTC).astimezone(hours.zone)
-    minute = local.hour * 60 + local.minute
+    today, minute = local.date(), local.hour * 60 + local.minute
+    yesterday = today - timedelta(days=1)
     if hours.since <= hours.until:
-        return local.weekday() in hours.days and hours.since <= minute < hours.until
-    yesterday = (local.weekday() - 1) % 7
-    return (local.weekday() in hours.days and minute >= hours.since) or (
-        yesterday in hours.days and minute < hours.until
-    )
+        return today if today.weekday() in hours.days and hours.since <= minute < hours.until else None
+    if today.weekday() in hours.days and minute >= hours.since:
+        return today
+    return yesterday if yesterday.weekday() in hours.days and minute < hours.until else None

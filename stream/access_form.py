@@ -112,7 +112,7 @@ def _unpack_old(fields: list[Any]) -> SubjectAccess:
     day = -1 if team.startswith("service:") else since // DAY
     return SubjectAccess(
         roles={name: _unpack_old_role(role) for name, role in roles.items()},
-        membership=Membership({team: Sight(day, since)} if team else {}),
+        membership=Membership({team: Sight(day, since, day)} if team else {}),
         latest_day=latest,
         deleted=Occurrence(*deleted) if deleted else None,
         redundant=set(redundant),

@@ -84,7 +84,7 @@ class Judge:
         if rules is None:
             if len(self._rules) >= _MOST_REMEMBERED:
                 self._rules.clear()
-            asked = [rule for rule in EVENT_RULES if rule.may_fire(action, status)]
+            asked = [rule for rule in EVENT_RULES if rule.may_fire(action, status, self._policy)]
             of_key = tuple(rule for rule in asked if rule.of_key)
             rules = self._rules[action, status] = of_key, tuple(r for r in asked if not r.of_key)
         return rules

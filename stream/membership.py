@@ -1,7 +1,7 @@
-"""Which teams a subject was seen in, and when last.
+"""Which teams a subject was seen in, first and last.
 
-Of each team its latest day is kept, and the earliest moment of that day at which it was stated; both are the
-same in whichever order events arrive, and change about once a day.
+Of each team its first and its latest day are kept, and the earliest moment of the latest day at which it was
+stated; all are the same in whichever order events arrive, and change about once a day.
 """
 
 from dataclasses import dataclass, field
@@ -9,16 +9,17 @@ from typing import NamedTuple
 
 from keytrail.schemas.records import Event, Micros
 
-KEPT_TEAMS = 4  # those seen last
+KEPT_TEAMS = 8  # those seen last
 _NO_DAY = -1
 _LONGEST = 200
 
 
 class Sight(NamedTuple):
-    """The latest day on which a team was stated, and since when on that day."""
+    """The latest day on which a team was stated, since when on that day, and the first day."""
 
     day: int
     since: Micros
+    first_day: int
 
 
 def stated_team(event: Event) -> str:
@@ -52,25 +53,36 @@ class Membership:
         if not team:
             if self.sights:
                 return False
-            team, sight = f"service:{event.service}", Sight(_NO_DAY, event.occurred_at)
+            self.sights[f"service:{event.service}"] = Sight(_NO_DAY, event.occurred_at, _NO_DAY)
         else:
-            sight = Sight(day, event.occurred_at)
-            seen = self.sights.get(team)
-            if seen is not None and (day < seen.day or (day == seen.day and sight.since >= seen.since)):
-                return False
-        self.sights[team] = sight
+            sight, seen = Sight(day, event.occurred_at, day), self.sights.get(team)
+            if seen is not None:
+                if seen.first_day <= day and (day, -sight.since) <= (seen.day, -seen.since):
+                    return False
+                sight = _joined(seen, sight)
+            self.sights[team] = sight
         if len(self.sights) > KEPT_TEAMS:
             del self.sights[min(self.sights, key=self._order)]
         self._current = self._latest()
         return True
 
-    def last_day(self, team: str) -> int | None:
-        """The day on which the subject was last seen in the team; None where that is not known."""
+    def left_day(self, team: str) -> int:
+        """The day since when the subject is in its present team and not in this one any more.
+
+        -1 for a team that is no longer kept, which was left before those that are.
+        """
         seen = self.sights.get(team)
-        return None if seen is None else seen.day
+        return _NO_DAY if seen is None else max(seen.day, self.sights[self._current].first_day)
 
     def _latest(self) -> str:
         return max(self.sights, key=self._order) if self.sights else ""
 
     def _order(self, team: str) -> tuple[int, Micros, str]:
-        return (*self.sights[team], team)
+        sight = self.sights[team]
+        return sight.day, sight.since, team
+
+
+def _joined(one: Sight, other: Sight) -> Sight:
+    day = max(one.day, other.day)
+    since = min(sight.since for sight in (one, other) if sight.day == day)
+    return Sight(day, since, min(one.first_day, other.first_day))

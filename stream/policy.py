@@ -31,6 +31,37 @@ class FlappingLimits:
 
 
 @dataclass(frozen=True)
+class ChangeWindow:
+    """When certain changes are to be made; see `detections.outside_change_window`.
+
+    `actions`, `environments` and `emergency_tickets` are patterns, `hours` are of `schemas.hours`, and
+    `closed` are days as YYYY-MM-DD on which the hours do not count.
+    """
+
+    name: str
+    actions: tuple[str, ...]
+    environments: tuple[str, ...]
+    hours: tuple[str, ...]
+    closed: tuple[str, ...] = ()
+    emergency_tickets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MoverLimits:
+    """How long who changes teams may keep its roles; see `detections.mover_keeps_roles`."""
+
+    grace_days: int = 14
+    common_roles: tuple[str, ...] = (
+        "workplace-*",
+        "*everyone*",
+        "*all-staff*",
+        "*employee*",
+        "*birthright*",
+        "*baseline*",
+    )
+
+
+@dataclass(frozen=True)
 class Signing:
     """Whose events must be signed, as patterns of key ids and of services."""
 
@@ -104,6 +135,16 @@ class Policy:
     )
     sprawl: SprawlLimits = field(default_factory=SprawlLimits)
     flapping: FlappingLimits = field(default_factory=FlappingLimits)
+    movers: MoverLimits = field(default_factory=MoverLimits)
+    change_windows: tuple[ChangeWindow, ...] = (
+        ChangeWindow(
+            "production policies",
+            actions=("update_trust", "update_policy"),
+            environments=("production",),
+            hours=("Mon-Fri 06:00-20:00 UTC",),
+            emergency_tickets=("INC-*", "SEV-*"),
+        ),
+    )
     burst: BurstLimits = field(default_factory=BurstLimits)
     signing: Signing = field(default_factory=Signing)
     # By name; a rule that is not among them is as it comes.

@@ -1,30 +1,38 @@
 """Which engines the embedded stack runs itself, and as which parts."""
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from keytrail.deploy.embedded.gateway.config import PASSWORD_VARIABLE
 from keytrail.deploy.embedded.kafka import DEFAULT_HEAP, KafkaNode
 from keytrail.deploy.embedded.kafka_image import find_image
 from keytrail.deploy.embedded.maven import kafka_cache
 from keytrail.deploy.embedded.part import Part
 from keytrail.deploy.embedded.ports import HOST, Ports, claim, free_port
 from keytrail.deploy.embedded.ready import http_answers, kafka_answers
+from keytrail.schemas.readers import READERS_FILE, ReaderFile
 from keytrail.schemas.settings import configured
 
+STACK_USER = "keytrail"
 SCHEMAS_TOPIC = "_schemas"
 EXTERNAL_SCHEMAS_TOPIC = "keytrail.schemas"
 
 
 @dataclass(frozen=True)
 class Engines:
-    """The engines' addresses, the parts that serve the embedded ones, and work for later (`chores`)."""
+    """The engines' addresses, the parts that serve the embedded ones, and work for later (`chores`).
+
+    `clickhouse_password` is that of the stack itself, where ClickHouse does not answer everybody.
+    """
 
     kafka_bootstrap: str
     registry_url: str
     clickhouse_url: str
+    clickhouse_password: str = field(repr=False)
     parts: tuple[Part, ...]
     chores: tuple[Part, ...]
 
@@ -35,6 +43,11 @@ class Engines:
             "kafka_bootstrap": self.kafka_bootstrap,
             "registry_url": self.registry_url,
             "clickhouse_url": self.clickhouse_url,
+            **(
+                {"clickhouse_user": STACK_USER, "clickhouse_password": self.clickhouse_password}
+                if self.clickhouse_password
+                else {}
+            ),
         }
 
     @property
@@ -57,7 +70,7 @@ def plan_engines(
     kafka = configured("kafka", "bootstrap", env) or plan.add_kafka()
     registry = configured("registry", "url", env) or plan.add_registry(kafka)
     plan.fetch()  # last: a taken port shows before a download
-    return Engines(kafka, registry, clickhouse, tuple(plan.parts), tuple(plan.chores))
+    return Engines(kafka, registry, clickhouse, plan.password, tuple(plan.parts), tuple(plan.chores))
 
 
 class _Plan:
@@ -69,17 +82,30 @@ class _Plan:
         self._report = report
         self._env = env
         self.fetch: Callable[[], None] = lambda: None
+        self.password = ""
         self.parts: list[Part] = []
         self.chores: list[Part] = []
 
     def add_clickhouse(self) -> str:
         port = claim(self._ports.clickhouse, "clickhouse", "--clickhouse-port")
         url = f"http://{HOST}:{port}"
-        folder = self._data_dir / "clickhouse"
+        readers = self._data_dir / READERS_FILE
+        command = _python(
+            *("gateway", "--data-dir", str(self._data_dir / "clickhouse"), "--port", str(port)),
+            *("--host", HOST, "--readers", str(readers)),
+            *("--database", configured("clickhouse", "database", self._env) or "keytrail"),
+        )
+        env = {}
+        if ReaderFile(readers).current():
+            # Where somebody may only read, nobody gets in without saying who it is.
+            self.password = secrets.token_urlsafe(32)
+            command = (*command, "--user", STACK_USER)
+            env = {PASSWORD_VARIABLE: self.password}
         self.parts.append(
             Part(
                 "clickhouse",
-                _python("gateway", "--data-dir", str(folder), "--port", str(port), "--host", HOST),
+                command,
+                env=env,
                 is_ready=lambda: http_answers(f"{url}/ping"),
                 port=port,
             )

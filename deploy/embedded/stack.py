@@ -19,6 +19,7 @@ from keytrail.deploy.embedded.state import PARTS_FILE, write_atomically
 from keytrail.deploy.embedded.supervisor import Supervisor
 from keytrail.deploy.embedded.threads import in_thread
 from keytrail.deploy.embedded.warden import Warden
+from keytrail.schemas.masters import write_secret
 from keytrail.schemas.settings import STACK_FILE, Settings, load_settings
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -108,6 +109,7 @@ class _Stack:
             kafka=self._engines.kafka_bootstrap,
             registry=self._engines.registry_url,
             clickhouse=self._engines.clickhouse_url,
+            env={**os.environ, **self._engines.env},
         )
         await in_thread(lambda: self._prepare(settings))
         env = {"KEYTRAIL_DATA_DIR": str(self._data_dir), **self._engines.env}
@@ -116,7 +118,8 @@ class _Stack:
         for app in self._apps:
             addresses |= app.addresses
         stack = {**addresses, "pid": str(os.getpid())}
-        write_atomically(self._data_dir / STACK_FILE, json.dumps(stack, indent=1) + "\n")
+        write = write_secret if self._engines.clickhouse_password else write_atomically
+        write(self._data_dir / STACK_FILE, json.dumps(stack, indent=1) + "\n")
         self._ready(addresses)
         for chore in self._engines.chores:
             self._supervisor.start_chore(chore)

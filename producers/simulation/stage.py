@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 
-from keytrail.producers.simulation.calendar import DAYS, MINUTE, SECOND, Calendar
+from keytrail.producers.simulation.calendar import DAY, DAYS, MINUTE, SECOND, Calendar
 from keytrail.producers.simulation.company import Company, Member, Posture
-from keytrail.producers.simulation.keys import KeyRing
+from keytrail.producers.simulation.keys import KeyRing, Scope
 from keytrail.producers.simulation.scribe import Scribe
 from keytrail.producers.simulation.truth import Label
 from keytrail.schemas.errors import UsageError
-from keytrail.schemas.records import Event, Micros
+from keytrail.schemas.records import Event, Key, Micros
 
 # The first hours belong to the inventory of existing access; nobody does anything else yet.
 INVENTORY_HOURS = 6
@@ -19,6 +19,12 @@ INVENTORY_HOURS = 6
 FIRST_DAY = 32
 LAST_DAY = DAYS - 6
 _LABELLED_EVENTS = 5
+
+
+def begin_of(day: int, span: int) -> int:
+    """The first day of something that takes `span` days, so that a later `day` still means a later begin."""
+    share = (day - FIRST_DAY) / (LAST_DAY - FIRST_DAY)
+    return FIRST_DAY + int(share * (LAST_DAY - FIRST_DAY - span))
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,28 @@ class Stage:
 
     def is_claimed(self, member: Member) -> bool:
         return member.number in self._claimed
+
+    def further_key(
+        self,
+        owner: Member,
+        reason: str,
+        *,
+        scope: Scope | None = None,
+        parent_key: str | None = None,
+        break_glass: bool = False,
+    ) -> Key:
+        """One more key of the member's, from before the first day; without a scope good for anything."""
+        return self.keys.issue(
+            owner.name,
+            owner.type,
+            owner.team.name,
+            Micros(self.calendar.begin - 60 * DAY),
+            scope or Scope(),
+            reason=reason,
+            by="security-office",
+            parent_key=parent_key,
+            break_glass=break_glass,
+        )
 
     def tell(self, *events: Event) -> None:
         """These events happen; to tell one again changes nothing."""

@@ -180,12 +180,9 @@ class ClickHouse:
         timeout_s: float = _QUERY_TIMEOUT_S,
     ) -> list[Row]:
         """A query's rows, by column name; whole numbers of any size are ints.  Raises as `run` does."""
-        answer = self.run(
-            f"{query}\nSETTINGS output_format_json_quote_64bit_integers = 0\nFORMAT JSONEachRow",
-            params=params,
-            timeout_s=timeout_s,
-        )
-        return [json.loads(line) for line in answer.splitlines()]
+        fields = {"wait_end_of_query": "1", "output_format_json_quote_64bit_integers": "0"}
+        with self._ask(f"{query}\nFORMAT JSONEachRow", (), fields, params, timeout_s) as answer:
+            return [json.loads(line) for line in self._read(answer).splitlines()]
 
     def _failure(self, status: int, headers: Mapping[str, str], body: bytes) -> KeytrailError:
         said = body.decode("utf-8", "replace")

@@ -3,7 +3,7 @@
 To add a rule, write its module and name it here: see `docs/writing-a-rule.md`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from keytrail.schemas.records import Event
@@ -20,7 +20,9 @@ from keytrail.stream.detections import (
     key_for_other,
     mass_revoke,
     missing_reason,
+    mover_keeps_roles,
     out_of_scope,
+    outside_change_window,
     overdue_grant,
     privileged_grant,
     provisioning_burst,
@@ -36,6 +38,7 @@ from keytrail.stream.detections import (
 from keytrail.stream.detections.access_change import ACCESS_CHANGES
 from keytrail.stream.detections.verdict import Rule, Verdict
 from keytrail.stream.keys import KeyAtEvent
+from keytrail.stream.patterns import matches_any
 from keytrail.stream.policy import Policy
 
 SubjectRule = Callable[[Event, SubjectAccess, Policy], Iterable[Verdict]]
@@ -46,7 +49,7 @@ class EventRule:
     """A rule that needs the event and its key alone.
 
     `gives` are the rules that its verdicts are of.  It is asked only about events with one of these actions,
-    by a key of one of these statuses; None: any.
+    by a key of one of these statuses; None: any.  `chosen`: patterns of the actions that the policy names.
     `of_key`: what it says depends on what is known of the key, and so may change when that does.
     """
 
@@ -55,10 +58,13 @@ class EventRule:
     actions: frozenset[str] | None = None
     statuses: frozenset[str] | None = None
     of_key: bool = False
+    chosen: Callable[[Policy], Sequence[str]] | None = None
 
-    def may_fire(self, action: str, status: str) -> bool:
-        return (self.actions is None or action in self.actions) and (
-            self.statuses is None or status in self.statuses
+    def may_fire(self, action: str, status: str, policy: Policy) -> bool:
+        return (
+            (self.actions is None or action in self.actions)
+            and (self.statuses is None or status in self.statuses)
+            and (self.chosen is None or matches_any(self.chosen(policy), action))
         )
 
 
@@ -87,6 +93,12 @@ EVENT_RULES: tuple[EventRule, ...] = (
     EventRule(self_approval.judge, (self_approval.RULE,), actions=ACCESS_CHANGES),
     EventRule(key_for_other.judge, (key_for_other.RULE,), actions=frozenset({"issue_key"}), of_key=True),
     EventRule(trust_change.judge, (trust_change.RULE,), actions=frozenset({"update_trust"})),
+    EventRule(
+        outside_change_window.judge,
+        (outside_change_window.RULE,),
+        of_key=True,
+        chosen=outside_change_window.actions,
+    ),
     EventRule(missing_reason.judge, (missing_reason.RULE,), actions=ACCESS_CHANGES),
     EventRule(clock_skew.judge, (clock_skew.RULE,)),
 )
@@ -98,9 +110,10 @@ RULES_BY_CHANGE: dict[Change, tuple[SubjectRule, ...]] = {
         toxic_combination.judge,
         overdue_grant.judge,
         flapping.judge,
+        mover_keeps_roles.judge,
         role_sprawl.judge,
     ),
-    Change.USE: (overdue_grant.judge, role_sprawl.judge),
+    Change.USE: (overdue_grant.judge, mover_keeps_roles.judge, role_sprawl.judge),
 }
 
 
@@ -126,6 +139,7 @@ _OTHERS = (
     toxic_combination.RULE,
     overdue_grant.RULE,
     flapping.RULE,
+    mover_keeps_roles.RULE,
     role_sprawl.RULE,
     rule_failure.RULE,
 )

@@ -11,8 +11,17 @@ from keytrail.stream.conduct.minutes import LONGEST_WINDOW
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.findings import SEVERITIES
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
-from keytrail.stream.policies.shapes import Day, Decimal, Flag, OneOf, Only, Schema, Text, Whole
-from keytrail.stream.policy import Exemption, FlappingLimits, Policy, Separation, Signing, SprawlLimits
+from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
+from keytrail.stream.policy import (
+    ChangeWindow,
+    Exemption,
+    FlappingLimits,
+    MoverLimits,
+    Policy,
+    Separation,
+    Signing,
+    SprawlLimits,
+)
 from keytrail.stream.role import KEPT_TURNS
 
 VERSION = 1
@@ -76,6 +85,34 @@ _BURST = Record(
     },
 )
 
+_MOVERS = Record(
+    MoverLimits,
+    {
+        "grace_days": Field(
+            Whole(0, 3_650), "Who changed teams may keep its roles for so many days after it was last seen."
+        ),
+        "common_roles": Field(
+            _patterns("a role's pattern", "workplace-*"), "Roles that are of no team: everybody keeps them."
+        ),
+    },
+)
+
+_CHANGE_WINDOW = Record(
+    ChangeWindow,
+    {
+        "name": Field(Text("a name", "production"), "What the window is called in findings.", True),
+        "actions": Field(_patterns("an action's pattern", "update_*", 1), "Which changes are meant.", True),
+        "environments": Field(
+            _patterns("an environment's pattern", "production", 1), "In which environments.", True
+        ),
+        "hours": Field(Several(OfficeHours(), 1), "When they are to be made.", True),
+        "closed": Field(Several(Day()), "Days that do not count, in the time zone of the hours."),
+        "emergency_tickets": Field(
+            _patterns("a ticket's pattern", "INC-*"), "With such a ticket changes may be made at any time."
+        ),
+    },
+)
+
 _SIGNING = Record(
     Signing,
     {
@@ -122,6 +159,10 @@ FORM = Record(
         ),
         "sprawl": Field(_SPRAWL, "When a subject holds too many roles."),
         "flapping": Field(_FLAPPING, "When a role comes and goes too often or too fast."),
+        "movers": Field(_MOVERS, "How long who changes teams may keep its roles."),
+        "change_windows": Field(
+            Several(_CHANGE_WINDOW, name_of=attrgetter("name")), "When certain changes are to be made."
+        ),
         "burst": Field(_BURST, "When one key changes access too often."),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),

@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from keytrail.schemas.errors import UsageError
+from keytrail.schemas.hours import HOURS_FORM, parse_hours
 from keytrail.stream.policies.nodes import REFUSED, line_of
 from keytrail.stream.policies.problems import Problems
 
@@ -187,6 +189,26 @@ class Day(Scalar):
 
     def schema(self) -> Schema:
         return {"type": "string", "format": "date"}
+
+
+class OfficeHours(Scalar):
+    """Hours of the week as `schemas.hours` has them."""
+
+    @property
+    def wanted(self) -> str:
+        return "hours such as Mon-Fri 08:00-18:00 Europe/Berlin"
+
+    def take(self, tag: str, text: str) -> object:
+        if tag != "str":
+            return None
+        try:
+            parse_hours(text)
+        except UsageError:
+            return None
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^{HOURS_FORM}$"}
 
 
 class Moment(Scalar):

@@ -54,6 +54,8 @@ class _Subject:
         self.held: dict[str, tuple[int, list[str]]] = {}  # role -> (granted at, permissions), oldest first
         self.ends: dict[str, int] = {}
         self.used: dict[str, int] = {}
+        self.seen_in: dict[str, list[int]] = {}  # team -> days
+        self.granted_in: dict[str, str] = {}  # role -> team
         self.turns: dict[str, list[tuple[int, str]]] = {}  # role -> (when, action), all of them
 
 
@@ -108,6 +110,8 @@ class _Judge:
             self._find("self_approval", "subject", event.approved_by or "")
         if event.occurred_at > event.recorded_at + 120_000_000:
             self._find("clock_skew", "service", event.service)
+        if event.action in {"update_trust", "update_policy"} and succeeded:
+            self._by_clock(event)
         if event.action == "issue_key" and succeeded and event.subject not in (None, event.actor_id):
             key = self._keys.get(event.key_id or "")
             if key is None or "issue_key" not in key.scope_actions:
@@ -130,6 +134,16 @@ class _Judge:
         if event.subject == event.actor_id:
             self._find("self_grant", "subject", event.actor_id, role)
 
+    def _by_clock(self, event: Event) -> None:
+        at = datetime.fromtimestamp(event.occurred_at / 1e6, UTC)
+        is_open = at.weekday() < 5 and 6 <= at.hour < 20
+        key = self._keys.get(event.key_id or "")
+        is_emergency = (event.ticket or "").startswith(("INC-", "SEV-")) or (
+            key is not None and key.break_glass
+        )
+        if event.environment == "production" and not is_open and not is_emergency:
+            self._find("outside_change_window", "subject", event.actor_id, "production policies")
+
     def _by_state(self, event: Event) -> None:
         subject = self._subjects.setdefault(event.whose, _Subject())
         team = event.attributes.get("team") or f"service:{event.service}"
@@ -137,10 +151,12 @@ class _Judge:
         subject.team = team
         subject.latest = max(subject.latest, event.occurred_at)
         changed = len(teams) > 1
+        subject.seen_in.setdefault(team, []).append(event.occurred_at // _DAY)
         if event.outcome == "success" and event.role is not None:
             if event.action == "grant":
                 subject.held.pop(event.role, None)
                 subject.held[event.role] = (event.occurred_at, event.permissions)
+                subject.granted_in[event.role] = team
                 subject.ends[event.role] = event.expires_at or sys.maxsize
                 changed = True
             elif event.action == "revoke":
@@ -151,6 +167,11 @@ class _Judge:
         if event.outcome == "success" and event.action in {"grant", "revoke"} and event.role is not None:
             self._flapping(event.whose, event.role, subject.turns.setdefault(event.role, []), event)
         for role in subject.held:
+            origin = subject.granted_in[role]
+            moved = max(*subject.seen_in[origin], min(subject.seen_in[team]))
+            days_away = subject.latest // _DAY - moved
+            if origin != team and days_away > 14 and not role.startswith("workplace-"):
+                self._find("mover_keeps_roles", "subject", event.whose, origin)
             if subject.latest // _DAY > subject.ends[role] // _DAY + 1:
                 self._find("overdue_grant", "subject", event.whose, role)
         if changed:

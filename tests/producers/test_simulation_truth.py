@@ -22,6 +22,8 @@ RULES = {
     "toxic_combination",
     "overdue_grant",
     "flapping",
+    "outside_change_window",
+    "mover_keeps_roles",
     "break_glass_use",
     "interactive_service_key",
     "clock_skew",

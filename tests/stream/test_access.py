@@ -10,6 +10,7 @@ from keytrail.schemas.records import Event
 from keytrail.schemas.topics import MAX_MESSAGE_BYTES
 from keytrail.stream.access import MAX_ROLES, SubjectAccess
 from keytrail.stream.access_form import pack, unpack
+from keytrail.stream.membership import KEPT_TEAMS
 from keytrail.stream.role import KEPT_TURNS
 
 
@@ -66,9 +67,9 @@ def test_a_state_of_the_second_form_is_still_read() -> None:
 def test_the_team_is_the_one_that_came_last_on_the_latest_day(order: tuple[Event, ...]) -> None:
     access = after(*order)
     assert access.team == "a"
-    assert (access.membership.last_day("a"), access.membership.last_day("b")) == (
-        *((NOON + DAY) // DAY,) * 2,
-    )
+    today = NOON // DAY
+    assert access.membership.sights["a"] == (today + 1, NOON + DAY + 1, today)
+    assert access.membership.sights["b"] == (today + 1, NOON + DAY, today + 1)
 
 
 def test_a_service_stands_in_for_a_team_until_one_is_stated() -> None:
@@ -80,5 +81,5 @@ def test_a_service_stands_in_for_a_team_until_one_is_stated() -> None:
 
 
 def test_the_teams_seen_last_are_kept() -> None:
-    access = after(*(seen(f"team-{n}", n * DAY) for n in range(9)))
-    assert sorted(access.membership.sights) == ["team-5", "team-6", "team-7", "team-8"]
+    access = after(*(seen(f"team-{n}", n * DAY) for n in range(KEPT_TEAMS + 5)))
+    assert list(access.membership.sights) == [f"team-{n}" for n in range(5, KEPT_TEAMS + 5)]

@@ -6,11 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-from keytrail.deploy.embedded.gateway.config import MIB, GatewayConfig
+from keytrail.deploy.embedded.gateway.config import MIB, PASSWORD_VARIABLE, GatewayConfig
 from keytrail.deploy.embedded.gateway.server import serve
 from keytrail.schemas.errors import KeytrailError, UsageError
-
-PASSWORD_VARIABLE = "KEYTRAIL_GATEWAY_PASSWORD"  # noqa: S105 - the name of a variable
+from keytrail.schemas.readers import READERS_FILE
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--user", default="", metavar="U", help=f"ask for this user; its password is in {PASSWORD_VARIABLE}"
     )
+    parser.add_argument("--readers", type=Path, metavar="FILE", help="who may only read (DIR/readers.json)")
+    parser.add_argument("--database", default="keytrail", metavar="NAME", help="the one that readers see")
     parser.add_argument("--max-body-mib", type=int, default=512, metavar="N")
     parser.add_argument(
         "--drain-seconds",
@@ -43,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
                 password=os.environ.get(PASSWORD_VARIABLE, ""),
                 max_body_bytes=given.max_body_mib * MIB,
                 drain_timeout_s=given.drain_seconds,
+                reader_file=given.readers or given.data_dir / READERS_FILE,
+                database=given.database,
             )
         )
     except KeytrailError as error:

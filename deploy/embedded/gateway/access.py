@@ -1,7 +1,8 @@
-"""Who may ask: the configured user, and no web page of another site."""
+"""Who may ask: the configured user, readers with a token, and no web page of another site."""
 
 import binascii
 import ipaddress
+import logging
 from base64 import b64decode
 from collections.abc import Mapping
 from hmac import compare_digest
@@ -10,35 +11,56 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 
 from keytrail.deploy.embedded.gateway.errors import EngineError, ErrorCode
+from keytrail.schemas.errors import UsageError
+from keytrail.schemas.readers import TOKEN_PREFIX, Reader, ReaderFile
+
+_LOG = logging.getLogger("keytrail.gateway")
 
 
 class Access:
-    """Checks requests for one gateway; without `user` every client is let in.
+    """Checks requests for one gateway; without `user` every client that shows no token is let in.
+
+    Used on one event loop.
 
     A browser can be led by any web page to send requests to a port of its own machine, and this engine
     reads and writes files with SQL.  So requests that a browser marks as another site's are refused, and
     on a loopback address so are those for a host name that could be pointed at it from outside.
     """
 
-    def __init__(self, host: str, user: str, password: str) -> None:
+    def __init__(self, host: str, user: str, password: str, readers: ReaderFile) -> None:
         self._host = host.lower()
         self._loopback = _is_loopback(self._host)
         self._user = user.encode()
         self._password = password.encode()
+        self._readers = readers
 
-    def check(self, headers: Headers, arguments: Mapping[str, str]) -> None:
-        """Raises `EngineError` where the request is not let in."""
+    def check(self, headers: Headers, arguments: Mapping[str, str]) -> Reader | None:
+        """Which reader asks; None: somebody who may do all.
+
+        Raises `EngineError` where the request is not let in.  A token that is not, or no more, a reader's is
+        never taken for somebody who needs none.
+        """
         self._check_site(headers)
-        if not self._user:
-            return
         user, password = _credentials(headers, arguments)
+        if password.startswith(TOKEN_PREFIX):
+            return self._reader(password)
+        if not self._user:
+            return None
         # Both are compared always, so that the time taken does not tell which was wrong.
         known = compare_digest(user, self._user) & compare_digest(password, self._password)
         if not known:
-            raise EngineError.of(
-                ErrorCode.AUTHENTICATION_FAILED,
-                "Authentication failed: password is incorrect, or there is no user with such name.",
-            )
+            raise _unknown()
+        return None
+
+    def _reader(self, token: bytes) -> Reader:
+        try:
+            reader = self._readers.find(token)
+        except UsageError as error:
+            _LOG.error("no reader is let in: %s", error)
+            raise _unknown() from error
+        if reader is None:
+            raise _unknown()
+        return reader
 
     def _check_site(self, headers: Headers) -> None:
         asked = headers.get("host", "")
@@ -56,6 +78,13 @@ class Access:
         return name in {"localhost", self._host} or name.endswith(".localhost") or _is_address(name)
 
 
+def _unknown() -> EngineError:
+    return EngineError.of(
+        ErrorCode.AUTHENTICATION_FAILED,
+        "Authentication failed: password is incorrect, or there is no user with such name.",
+    )
+
+
 def _credentials(headers: Headers, arguments: Mapping[str, str]) -> tuple[bytes, bytes]:
     if "x-clickhouse-user" in headers or "x-clickhouse-key" in headers:
         user, password = headers.get("x-clickhouse-user", ""), headers.get("x-clickhouse-key", "")
@@ -67,6 +96,8 @@ def _credentials(headers: Headers, arguments: Mapping[str, str]) -> tuple[bytes,
         except (binascii.Error, ValueError):
             return b"", b""
         return name, secret
+    if scheme.lower() == "bearer":
+        return b"", token.strip().encode("latin-1")
     return (
         arguments.get("user", "").encode(errors="surrogateescape"),
         arguments.get("password", "").encode(errors="surrogateescape"),

@@ -4,8 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keytrail.schemas.errors import UsageError
+from keytrail.schemas.query_log import FOLDER
+from keytrail.schemas.readers import READERS_FILE
 
 MIB = 1024 * 1024
+PASSWORD_VARIABLE = "KEYTRAIL_GATEWAY_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,8 @@ class GatewayConfig:
     Without `user`, every client is let in as `default`.  `max_body_bytes` limits a request body after
     decompression.  At most `readers` queries and `writers` inserts or commands run at once; a request
     waits up to `queue_timeout_s` for its turn.  `drain_timeout_s` is how long running queries may go on
-    after SIGTERM before they are stopped.
+    after SIGTERM before they are stopped.  `reader_file` names those who may only read; what they
+    may read is in `database`.
     """
 
     data_dir: Path
@@ -28,6 +32,8 @@ class GatewayConfig:
     writers: int = 8
     queue_timeout_s: float = 60
     drain_timeout_s: float = 20
+    reader_file: Path = Path(READERS_FILE)
+    database: str = "keytrail"
 
     def __post_init__(self) -> None:
         if self.password and not self.user:
@@ -48,3 +54,8 @@ class GatewayConfig:
     def spool_dir(self) -> Path:
         """Holds unnamed temporary files only: bodies and results too large for memory."""
         return self.data_dir / "spool"
+
+    @property
+    def query_log_dir(self) -> Path:
+        """Where readers' statements are written down."""
+        return self.data_dir / FOLDER

@@ -7,7 +7,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keytrail.deploy.embedded.gateway.body import Body
 from keytrail.deploy.embedded.gateway.config import MIB, GatewayConfig
@@ -15,8 +15,10 @@ from keytrail.deploy.embedded.gateway.engine import Engine, EngineConnection, Ou
 from keytrail.deploy.embedded.gateway.errors import EngineError, ErrorCode
 from keytrail.deploy.embedded.gateway.form import ExternalTable, external_tables
 from keytrail.deploy.embedded.gateway.request import QueryRequest
+from keytrail.deploy.embedded.gateway.restriction import restrict
 from keytrail.deploy.embedded.gateway.session import Sessions
 from keytrail.deploy.embedded.gateway.statement import Query
+from keytrail.schemas.readers import Reader
 
 _CHUNK_BYTES = 256 * 1024
 _STOP_AGAIN_S = 0.3
@@ -38,6 +40,7 @@ class _Job:
     tables: Sequence[ExternalTable]
     marker: str
     result_fd: int
+    reader: Reader | None
 
     def release(self) -> None:
         if self.body.rows:
@@ -95,8 +98,16 @@ class Runner:
         self._stops: set[asyncio.Task[None]] = set()
         self._closing = False
 
-    async def start(self, body: Body, request: QueryRequest, tables: Sequence[ExternalTable]) -> Running:
+    async def start(
+        self,
+        body: Body,
+        request: QueryRequest,
+        tables: Sequence[ExternalTable],
+        reader: Reader | None = None,
+    ) -> Running:
         """Hands the statement to the engine when a place is free; closes `body.rows` in any case.
+
+        With `reader`, it does no more than that reader may.
 
         Reads and writes have places of their own, so a crowd of scans does not hold up an insert.
         Raises `EngineError` (code 202) where no place becomes free in time.
@@ -110,11 +121,11 @@ class Runner:
                 source, target = _result_pipe()
             await self._take_place(lane)
         except BaseException:
-            _Job(body, request, tables, "", target).release()
+            _Job(body, request, tables, "", target, reader).release()
             if source >= 0:
                 os.close(source)
             raise
-        job = _Job(body, request, tables, f"{_MARK}{uuid.uuid4().hex}", target)
+        job = _Job(body, request, tables, f"{_MARK}{uuid.uuid4().hex}", target, reader)
         future = asyncio.get_running_loop().run_in_executor(lane.threads, self._work, job)
         self._active.add(future)
         future.add_done_callback(lambda done: self._over(done, lane))
@@ -180,7 +191,12 @@ class Runner:
                 self._sessions.connection(job.request, changes_session=changes_session) as connection,
                 external_tables(connection, job.tables, self._config.spool_dir),
             ):
-                return self._execute(connection, job)
+                if job.reader is None:
+                    return self._execute(connection, job)
+                statement = restrict(
+                    connection, job.reader, self._config.database, job.body.statement, job.request.params
+                )
+                return self._execute(connection, replace(job, body=Body(statement)))
         finally:
             job.release()
 

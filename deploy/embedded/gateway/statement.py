@@ -23,6 +23,11 @@ class Insert:
     format: str
     data_start: int
 
+    @property
+    def shown(self) -> bytes:
+        """The statement without its rows."""
+        return self.target
+
     def reading(self, path: str) -> bytes:
         """The statement that takes the rows from the file at `path`."""
         return b"%s\nFROM INFILE '%s' COMPRESSION 'none'\n%s\nFORMAT %s" % (
@@ -45,6 +50,11 @@ class InsertThroughInput:
     after: bytes
     format: str
     data_start: int
+
+    @property
+    def shown(self) -> bytes:
+        """The statement without its rows."""
+        return self.before + self.after
 
     def reading(self, path: str) -> bytes:
         """The statement that takes the rows from the file at `path`."""
@@ -76,6 +86,11 @@ class Query:
     body: bytes
     format: str
     tail: bytes
+
+    @property
+    def shown(self) -> bytes:
+        """The whole statement."""
+        return self.text
 
     @property
     def selects(self) -> bool:

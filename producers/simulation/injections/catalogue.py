@@ -11,11 +11,13 @@ from keytrail.producers.simulation.injections import (
     duties,
     key_state,
     key_use,
+    movers,
     privilege,
     reasons,
     redundancy,
     scope,
     sprawl,
+    windows,
 )
 from keytrail.producers.simulation.stage import FIRST_DAY, LAST_DAY, Stage
 
@@ -96,6 +98,20 @@ KINDS = (
             coming_and_going.twice_in_an_hour,
             coming_and_going.thrice_in_a_day,
             coming_and_going.privileged_for_half_an_hour,
+        ),
+    ),
+    Kind(
+        (movers.keeps_everything, movers.keeps_one_role),
+        (movers.gives_back_in_time, movers.is_granted_anew),
+    ),
+    Kind(
+        (windows.on_a_weekend, windows.at_night),
+        (
+            windows.within_the_window,
+            windows.in_staging,
+            windows.in_an_emergency,
+            windows.refused_at_night,
+            windows.with_a_break_glass_key,
         ),
     ),
     Kind((key_use.glass_broken,), (key_use.ordinary_key_used_like_it,)),

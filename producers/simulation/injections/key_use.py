@@ -2,7 +2,6 @@
 
 from keytrail.producers.simulation.calendar import MINUTE
 from keytrail.producers.simulation.injections import candidates
-from keytrail.producers.simulation.injections.further_key import further_key
 from keytrail.producers.simulation.stage import Stage
 from keytrail.schemas.records import Event, Micros
 
@@ -12,7 +11,7 @@ _LITTLE_AHEAD = MINUTE
 
 def glass_broken(stage: Stage, day: int) -> None:
     member = stage.claim(candidates.person)
-    key = further_key(stage, member, "emergency access, kept in the safe", break_glass=True)
+    key = stage.further_key(member, "emergency access, kept in the safe", break_glass=True)
     event = stage.scribe.use(stage.moment(day), member, key_id=key.key_id)
     stage.expect("break_glass_use", "key", key.key_id, "", [event], "an emergency key was used")
 
@@ -33,7 +32,7 @@ def signing_in_as_a_service_refused(stage: Stage, day: int) -> None:
 
 def _sign_in(stage: Stage, day: int, outcome: str) -> None:
     member = stage.claim(candidates.service)
-    key = further_key(stage, member, "for the nightly batch")
+    key = stage.further_key(member, "for the nightly batch")
     event = stage.scribe.use(stage.moment(day), member, action="login", key_id=key.key_id, outcome=outcome)
     stage.expect("interactive_service_key", "key", key.key_id, "", [event], f"a sign-in: {outcome}")
 

@@ -6,7 +6,7 @@ from keytrail.producers.simulation.calendar import DAYS, HOUR, MINUTE
 from keytrail.producers.simulation.company import Member
 from keytrail.producers.simulation.injections import candidates
 from keytrail.producers.simulation.roles import Role, strangers
-from keytrail.producers.simulation.stage import FIRST_DAY, LAST_DAY, Stage
+from keytrail.producers.simulation.stage import LAST_DAY, Stage, begin_of
 from keytrail.schemas.records import Event, Micros
 
 # Nine days apart, at most four roles fall into any thirty days, weekends included.
@@ -52,7 +52,7 @@ def slow_and_used(stage: Stage, day: int) -> None:
     subject = _lone_person(stage)
     total = 10
     extra = _strange_roles(stage, subject, total)
-    begin = _begin(day, len(extra) * _SLOW_DAYS)
+    begin = begin_of(day, len(extra) * _SLOW_DAYS)
     events = _grants(stage, subject, extra, begin, _SLOW_DAYS, uses=True)
     held = list(subject.roles)
     for round_day in range(begin - 2, DAYS - 4, _ROUND_DAYS):
@@ -92,7 +92,7 @@ def _gather(
 ) -> list[Event]:
     """Grants other teams' roles until the subject holds `total`, one in `pace` days."""
     extra = _strange_roles(stage, subject, total)
-    return _grants(stage, subject, extra, _begin(day, len(extra) * pace), pace, uses=uses)
+    return _grants(stage, subject, extra, begin_of(day, len(extra) * pace), pace, uses=uses)
 
 
 def _grants(
@@ -125,12 +125,6 @@ def _grant(stage: Stage, subject: Member, role: Role, at: Micros) -> Event:
 def _strange_roles(stage: Stage, subject: Member, total: int) -> list[Role]:
     found = strangers(subject.team.roles.daily, stage.catalogue, stage.rng)
     return list(islice(found, total - len(subject.roles)))
-
-
-def _begin(day: int, span: int) -> int:
-    """The first day of something that takes `span` days, so that a later `day` still means a later begin."""
-    share = (day - FIRST_DAY) / (LAST_DAY - FIRST_DAY)
-    return FIRST_DAY + int(share * (LAST_DAY - FIRST_DAY - span))
 
 
 def _expect(stage: Stage, subject: Member, events: list[Event], note: str) -> None:
