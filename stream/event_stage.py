@@ -164,7 +164,7 @@ class EventStage:
         of_key = self._judge.by_key(event, key, read.signed)
         if (name := name_in(event)) is not None:
             causes = tuple(cause_of(verdict) for verdict in of_key) if of_key else ()
-            self._uses.note(name, key.key, event.occurred_at, read.offset, causes)
+            self._uses.note(name, key, event.occurred_at, read.offset, causes)
         if key.key is not None and self._judge.judges_conduct:
             self._tallies.note(event, key.key)
         findings = []

@@ -47,6 +47,15 @@ class ChangeWindow:
 
 
 @dataclass(frozen=True)
+class LineageLimits:
+    """How far keys may issue keys; see `detections.key_lineage` and `detections.orphaned_child_key`."""
+
+    most_depth: int = 2
+    grace_days: int = 7
+    compromise_reasons: tuple[str, ...] = ("*compromis*", "*leak*", "*stolen*", "*lost*", "*phish*")
+
+
+@dataclass(frozen=True)
 class MoverLimits:
     """How long who changes teams may keep its roles; see `detections.mover_keeps_roles`."""
 
@@ -145,6 +154,7 @@ class Policy:
             emergency_tickets=("INC-*", "SEV-*"),
         ),
     )
+    lineage: LineageLimits = field(default_factory=LineageLimits)
     burst: BurstLimits = field(default_factory=BurstLimits)
     signing: Signing = field(default_factory=Signing)
     # By name; a rule that is not among them is as it comes.

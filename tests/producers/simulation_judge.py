@@ -87,6 +87,7 @@ class _Judge:
         if key is None:
             self._find("unknown_key", "key", name)
             return
+        self._by_parents(event, key)
         if key.revoked_at is not None and event.occurred_at >= key.revoked_at:
             self._find("revoked_key", "key", key.key_id)
         elif key.expires_at is not None and event.occurred_at >= key.expires_at:
@@ -100,6 +101,19 @@ class _Judge:
             self._find("interactive_service_key", "key", key.key_id)
         for dimension in _outside(event, key):
             self._find("out_of_scope", "key", key.key_id, dimension)
+
+    def _by_parents(self, event: Event, key: Key) -> None:
+        above = []
+        parent = self._keys.get(key.parent_key or "")
+        while parent is not None:
+            above.append(parent)
+            parent = self._keys.get(parent.parent_key or "")
+        if event.action == "issue_key" and event.outcome == "success" and len(above) >= 2:
+            self._find("key_lineage", "key", key.key_id)
+        for each in above:
+            grace = 0 if each.reason == "compromised" else 7 * _DAY
+            if each.revoked_at is not None and event.occurred_at >= each.revoked_at + grace:
+                self._find("orphaned_child_key", "key", key.key_id, each.key_id)
 
     def _by_act(self, event: Event) -> None:
         succeeded = event.outcome == "success"

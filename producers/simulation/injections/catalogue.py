@@ -11,6 +11,7 @@ from keytrail.producers.simulation.injections import (
     duties,
     key_state,
     key_use,
+    lineage,
     movers,
     privilege,
     reasons,
@@ -113,6 +114,14 @@ KINDS = (
             windows.refused_at_night,
             windows.with_a_break_glass_key,
         ),
+    ),
+    Kind(
+        (lineage.third_of_a_line_issues,),
+        (lineage.second_of_a_line_issues, lineage.third_of_a_line_is_refused),
+    ),
+    Kind(
+        (lineage.outlives_its_parent, lineage.outlives_a_compromised_grandparent),
+        (lineage.outlives_its_parent_for_days, lineage.goes_before_its_parent),
     ),
     Kind((key_use.glass_broken,), (key_use.ordinary_key_used_like_it,)),
     Kind((key_use.signed_in_as_a_service, key_use.signing_in_as_a_service_refused), (key_use.service_calls,)),

@@ -1,4 +1,4 @@
-"""People and services beside the company's own, of projects of theirs; ordinary traffic knows nothing of them."""
+"""People and services beside the company's own, of projects of theirs; no ordinary traffic is theirs."""
 
 from collections.abc import Callable
 from dataclasses import replace
