@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.hours import parse_hours
 from keytrail.schemas.records import Event, Key, Micros
+from keytrail.stream.lineage import Lineage
 
 
 @dataclass(frozen=True)
@@ -14,12 +15,19 @@ class KeyAtEvent:
     """The key an event names, judged at the event's time.
 
     `status` is none (no key stated), unknown, active, expired, revoked or suspended.  `key` is
-    None for the first two.  `remembered` is for rules: what they worked out about this key.
+    None for the first two.  `ancestors` are the keys that it was issued by, its parent first, as of now.
+    `remembered` is for rules: what they worked out about this key.
     """
 
     status: str
     key: Key | None
+    ancestors: tuple[Key, ...] = ()
     remembered: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def record_name(self) -> str:
+        """Names what is known of the key, as far as its uses are judged by it; "" stands for no key."""
+        return record_name(self.key, self.ancestors)
 
 
 NO_KEY = KeyAtEvent("none", None)
@@ -37,6 +45,14 @@ def status_at(key: Key, at: Micros) -> str:
     if key.suspensions and any(over.since <= at < over.until for over in key.suspensions):
         return "suspended"
     return "active"
+
+
+def record_name(key: Key | None, ancestors: tuple[Key, ...]) -> str:
+    """See `KeyAtEvent.record_name`.  Of ancestors it matters how many they are, and which were revoked."""
+    if key is None:
+        return ""
+    revoked = "".join(f"<{a.key_id}@{a.version}" for a in ancestors if a.revoked_at is not None)
+    return f"{key.key_id}@{key.version}" + (f"^{len(ancestors)}{revoked}" if ancestors else "")
 
 
 def usable(key: Key) -> tuple[Key, list[str]]:
@@ -62,11 +78,6 @@ def usable(key: Key) -> tuple[Key, list[str]]:
     return (replace(key, scope_networks=networks, scope_hours=hours), problems) if problems else (key, [])
 
 
-def record_name(key: Key | None) -> str:
-    """Names one record of one key; "" stands for no key."""
-    return "" if key is None else f"{key.key_id}@{key.version}"
-
-
 class KeyDirectory:
     """Every key by its id and by its aliases; an id outweighs an alias of the same text.
 
@@ -78,6 +89,7 @@ class KeyDirectory:
         self._id_of_alias: dict[str, str] = {}
         self._changes = 0
         self._changed_at: dict[str, int] = {}  # names, the latest change last
+        self._lineage = Lineage(self._by_own_id)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -94,14 +106,15 @@ class KeyDirectory:
                 return []
             self._drop_aliases(known)
             self._by_id[key.key_id] = _Known(key)
-            self._note({key.key_id, *key.aliases, *(known.key.aliases if known else ())})
+            self._note_change(known.key if known else None, key)
             return [a for a in key.aliases if self._id_of_alias.setdefault(a, key.key_id) != key.key_id]
 
     def forget(self, key_id: str) -> None:
         with self._lock:
             known = self._by_id.pop(key_id, None)
             self._drop_aliases(known)
-            self._note({key_id, *(known.key.aliases if known else ())})
+            if known is not None:
+                self._note_change(known.key, None)
 
     @property
     def mark(self) -> int:
@@ -131,16 +144,34 @@ class KeyDirectory:
         if known is None:
             # An alias alone that nobody registered says nothing about a key.
             return UNKNOWN_KEY if event.key_id is not None else NO_KEY
+        if known.key.parent_key is not None and known.mark != self._changes:
+            with self._lock:
+                known.descend(self._lineage.ancestors(known.key), self._changes)
         return known.at(event.occurred_at)
+
+    def record_name(self, name: str) -> str:
+        """Names what is known now of the key with this id or alias; see `KeyAtEvent.record_name`."""
+        with self._lock:
+            key = self.find(name)
+            return record_name(key, self._lineage.ancestors(key) if key else ())
 
     def _find(self, name: str | None) -> "_Known | None":
         if name is None:
             return None
         return self._by_id.get(name) or self._by_id.get(self._id_of_alias.get(name, ""))
 
-    def _note(self, names: set[str]) -> None:
+    def _by_own_id(self, key_id: str) -> Key | None:
+        known = self._by_id.get(key_id)
+        return known.key if known else None
+
+    def _note_change(self, before: Key | None, after: Key | None) -> None:
+        """The key's uses are due to be judged anew, and where it matters to them those of its descendants."""
+        self._lineage.link(before, after)
+        concerned = [key for key in (before, after) if key is not None]
+        if before is None or after is None or _as_ancestor(before) != _as_ancestor(after):
+            concerned += self._lineage.descendants(concerned[0].key_id)
         self._changes += 1
-        for name in names:
+        for name in {name for key in concerned for name in (key.key_id, *key.aliases)}:
             self._changed_at.pop(name, None)
             self._changed_at[name] = self._changes
 
@@ -150,16 +181,32 @@ class KeyDirectory:
                 del self._id_of_alias[alias]
 
 
+def _as_ancestor(key: Key) -> tuple[str | None, Micros | None, str | None]:
+    """What matters of a key to those that it issued."""
+    return key.parent_key, key.revoked_at, key.reason if key.revoked_at is not None else None
+
+
 class _Known:
-    """A key's latest record, and the key as events of each status see it."""
+    """A key's latest record, and the key as events of each status see it.
+
+    `mark` tells as of which change its ancestors are.
+    """
 
     def __init__(self, key: Key) -> None:
         self.key = key
+        self.mark = -1
+        self._ancestors: tuple[Key, ...] = ()
         self._views: dict[str, KeyAtEvent] = {}
+
+    def descend(self, ancestors: tuple[Key, ...], mark: int) -> None:
+        self.mark = mark
+        if ancestors != self._ancestors:
+            self._ancestors = ancestors
+            self._views = {}
 
     def at(self, time: Micros) -> KeyAtEvent:
         status = status_at(self.key, time)
         view = self._views.get(status)
         if view is None:
-            view = self._views[status] = KeyAtEvent(status, self.key)
+            view = self._views[status] = KeyAtEvent(status, self.key, self._ancestors)
         return view

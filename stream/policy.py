@@ -5,6 +5,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
+from keytrail.stream.conduct.limits import BurstLimits
+
 
 @dataclass(frozen=True)
 class SprawlLimits:
@@ -42,6 +44,15 @@ class ChangeWindow:
     hours: tuple[str, ...]
     closed: tuple[str, ...] = ()
     emergency_tickets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LineageLimits:
+    """How far keys may issue keys; see `detections.key_lineage` and `detections.orphaned_child_key`."""
+
+    most_depth: int = 2
+    grace_days: int = 7
+    compromise_reasons: tuple[str, ...] = ("*compromis*", "*leak*", "*stolen*", "*lost*", "*phish*")
 
 
 @dataclass(frozen=True)
@@ -143,6 +154,8 @@ class Policy:
             emergency_tickets=("INC-*", "SEV-*"),
         ),
     )
+    lineage: LineageLimits = field(default_factory=LineageLimits)
+    burst: BurstLimits = field(default_factory=BurstLimits)
     signing: Signing = field(default_factory=Signing)
     # By name; a rule that is not among them is as it comes.
     rules: tuple[RuleSetting, ...] = ()

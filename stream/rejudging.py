@@ -8,7 +8,7 @@ from keytrail.stream.detections import unknown_key
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.judging import Judge
-from keytrail.stream.keys import KeyDirectory, record_name
+from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.reading import Readable
 from keytrail.stream.signals import SignalBook, capped
 from keytrail.stream.uses import Cause, KeyUses, Uses
@@ -51,7 +51,7 @@ class Rejudge:
         offsets: set[int] = set()
         for name in list(self._due):
             uses = self._uses.peek(name)
-            if uses is None or uses.judged_by == record_name(self._keys.find(name)):
+            if uses is None or uses.judged_by == self._keys.record_name(name):
                 del self._due[name]
                 continue
             names.append(name)
@@ -73,13 +73,13 @@ class Rejudge:
             if uses is None:
                 continue
             # Before the events are judged: what changes meanwhile makes the key due again.
-            key = self._keys.find(name)
+            key, judged_by = self._keys.find(name), self._keys.record_name(name)
             book = SignalBook(policy_version)
             for _, offset in uses.places:
                 if (read := reads.get(offset)) is not None:
                     self._judge_one(read, uses, book)
             signals += book.signals() + _take_back(uses, key, now, policy_version)
-            uses.judged_by = record_name(key)
+            uses.judged_by = judged_by
             self._uses.put(name, uses)
         return signals
 

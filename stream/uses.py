@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from keytrail.schemas.records import Key, Micros
+from keytrail.schemas.records import Micros
 from keytrail.stream.errors import StateFormError
-from keytrail.stream.keys import record_name
+from keytrail.stream.keys import KeyAtEvent
 from keytrail.stream.store import StateChange, StateStore
 
 FORM = 1  # of the packed state
@@ -38,7 +38,7 @@ class Cause(NamedTuple):
 
 @dataclass(slots=True)
 class Uses:
-    """Of one key.  `judged_by` names the key's record that they were judged by, "" for an unknown key.
+    """Of one key.  `judged_by` names what was known of the key when they were judged, "" for an unknown key.
 
     `places` are (time, offset), in order; `causes` are those of places that have some, by offset, and
     `older` counts those of uses that are no longer kept.
@@ -71,11 +71,11 @@ class KeyUses:
     def prefix(self) -> bytes:
         return self._store.prefix
 
-    def note(self, name: str, key: Key | None, at: Micros, offset: int, causes: tuple[Cause, ...]) -> None:
-        """A use of the key `name`, judged by the record `key`."""
+    def note(self, name: str, key: KeyAtEvent, at: Micros, offset: int, causes: tuple[Cause, ...]) -> None:
+        """A use of the key `name`, judged by what `key` says."""
         uses = self._store.get(name)
         if uses is None:
-            uses = Uses(record_name(key))
+            uses = Uses(key.record_name)
         uses.add(at, offset, causes)
         self.put(name, uses)
 

@@ -41,7 +41,7 @@ class Size:
 
 def size_for(events: int) -> Size:
     """A company that grows with the square root of the events, and stops growing at a few thousand."""
-    people = max(6, min(_MOST_PEOPLE, 80 + isqrt(events) * 13 // 10, events // 14))
+    people = max(6, min(_MOST_PEOPLE, 150 + isqrt(events) * 13 // 10, events // 9))
     if people < _WITH_ODD_TEAMS:
         return Size(people, people // 4 + 1, 0, 0)
     return Size(people, people // 4, max(2, people // 80), max(1, people // 200))

@@ -6,14 +6,18 @@ What reads a file, writes one and describes it goes by this table.
 from operator import attrgetter
 from typing import Any
 
+from keytrail.stream.conduct.limits import BurstLimits
+from keytrail.stream.conduct.minutes import LONGEST_WINDOW
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.findings import SEVERITIES
+from keytrail.stream.lineage import MOST_ANCESTORS
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
 from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
 from keytrail.stream.policy import (
     ChangeWindow,
     Exemption,
     FlappingLimits,
+    LineageLimits,
     MoverLimits,
     Policy,
     Separation,
@@ -71,6 +75,18 @@ _FLAPPING = Record(
     },
 )
 
+_BURST = Record(
+    BurstLimits,
+    {
+        "given": Field(Whole(2, 100_000), "So many grants and issued keys by one key are a burst."),
+        "taken": Field(Whole(2, 100_000), "So many revocations by one key are a mass revocation."),
+        "by_provisioners": Field(
+            Whole(2, 1_000_000), "The same for keys whose scope names grants, for both of them."
+        ),
+        "minutes": Field(Whole(1, LONGEST_WINDOW), "Within so many minutes."),
+    },
+)
+
 _MOVERS = Record(
     MoverLimits,
     {
@@ -79,6 +95,19 @@ _MOVERS = Record(
         ),
         "common_roles": Field(
             _patterns("a role's pattern", "workplace-*"), "Roles that are of no team: everybody keeps them."
+        ),
+    },
+)
+
+_LINEAGE = Record(
+    LineageLimits,
+    {
+        "most_depth": Field(Whole(1, MOST_ANCESTORS), "A key may have so many keys above it, and no more."),
+        "grace_days": Field(
+            Whole(0, 3_650), "A key may be used for so many days after one above it was revoked."
+        ),
+        "compromise_reasons": Field(
+            _patterns("a reason's pattern", "*leak*"), "Revoked for such a reason there is no grace."
         ),
     },
 )
@@ -149,6 +178,8 @@ FORM = Record(
         "change_windows": Field(
             Several(_CHANGE_WINDOW, name_of=attrgetter("name")), "When certain changes are to be made."
         ),
+        "lineage": Field(_LINEAGE, "How far keys may issue keys, and what becomes of them."),
+        "burst": Field(_BURST, "When one key changes access too often."),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
         "exceptions": Field(

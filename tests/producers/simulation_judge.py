@@ -12,6 +12,8 @@ from fnmatch import fnmatchcase
 from statistics import median
 from zoneinfo import ZoneInfo
 
+from conduct_judge import ConductJudge
+
 from keytrail.producers.simulation import Finding
 from keytrail.schemas.records import Event, Key
 
@@ -65,13 +67,14 @@ class _Judge:
                 self._keys[name] = key
         self._subjects: dict[str, _Subject] = {}
         self._found: set[Finding] = set()
+        self._conduct = ConductJudge()
 
     def judge(self, events: Iterable[Event]) -> set[Finding]:
         for event in events:
             self._by_key(event)
             self._by_act(event)
             self._by_state(event)
-        return self._found
+        return self._found | self._conduct.findings()
 
     def _find(self, rule: str, entity_type: str, entity: str, cause: str = "") -> None:
         self._found.add(Finding(rule, entity_type, entity, cause))
@@ -84,18 +87,33 @@ class _Judge:
         if key is None:
             self._find("unknown_key", "key", name)
             return
+        self._by_parents(event, key)
         if key.revoked_at is not None and event.occurred_at >= key.revoked_at:
             self._find("revoked_key", "key", key.key_id)
         elif key.expires_at is not None and event.occurred_at >= key.expires_at:
             self._find("expired_key", "key", key.key_id)
         elif key.suspended_at is not None and event.occurred_at >= key.suspended_at:
             self._find("suspended_key", "key", key.key_id)
+        self._conduct.note(event, key)
         if key.break_glass:
             self._find("break_glass_use", "key", key.key_id)
         if key.kind == "service" and event.action == "login":
             self._find("interactive_service_key", "key", key.key_id)
         for dimension in _outside(event, key):
             self._find("out_of_scope", "key", key.key_id, dimension)
+
+    def _by_parents(self, event: Event, key: Key) -> None:
+        above = []
+        parent = self._keys.get(key.parent_key or "")
+        while parent is not None:
+            above.append(parent)
+            parent = self._keys.get(parent.parent_key or "")
+        if event.action == "issue_key" and event.outcome == "success" and len(above) >= 2:
+            self._find("key_lineage", "key", key.key_id)
+        for each in above:
+            grace = 0 if each.reason == "compromised" else 7 * _DAY
+            if each.revoked_at is not None and event.occurred_at >= each.revoked_at + grace:
+                self._find("orphaned_child_key", "key", key.key_id, each.key_id)
 
     def _by_act(self, event: Event) -> None:
         succeeded = event.outcome == "success"

@@ -22,6 +22,8 @@ RULES = {
     "toxic_combination",
     "overdue_grant",
     "flapping",
+    "key_lineage",
+    "orphaned_child_key",
     "outside_change_window",
     "mover_keeps_roles",
     "break_glass_use",
@@ -30,6 +32,8 @@ RULES = {
     "missing_reason",
     "redundant_grant",
     "role_sprawl",
+    "provisioning_burst",
+    "mass_revoke",
 }
 
 

@@ -5,7 +5,7 @@ from world import DAY, NOON, World, event, key
 
 from keytrail.producers.simulation import Simulation
 from keytrail.stream import judging
-from keytrail.stream.detections.catalogue import EVENT_RULES, RULES, EventRule
+from keytrail.stream.detections.catalogue import CONDUCT_RULES, EVENT_RULES, RULES, EventRule
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.keys import NO_KEY, UNKNOWN_KEY, KeyAtEvent, KeyDirectory, usable
 from keytrail.stream.policy import Policy
@@ -153,6 +153,7 @@ def test_no_rule_that_is_not_asked_would_have_fired() -> None:
     keys = [NO_KEY, UNKNOWN_KEY]
     keys += [KeyAtEvent(status, scoped) for status in ("active", "expired", "revoked", "suspended")]
     keys.append(KeyAtEvent("active", key(kind="service", break_glass=True)))
+    keys.append(KeyAtEvent("active", key(), (key("pk_parent"), key("pk_first", revoked_at=0))))
     fired = set()
     for one in Simulation(3_000, seed=3).events():
         for at_event in keys:
@@ -162,6 +163,7 @@ def test_no_rule_that_is_not_asked_would_have_fired() -> None:
                     fired.update(verdict.rule.name for verdict in verdicts)
     others = {"redundant_grant", "toxic_combination", "overdue_grant", "role_sprawl", "rule_failure"}
     others |= {"invalid_signature", "missing_signature", "flapping", "mover_keeps_roles"}
+    others |= {asked.rule.name for asked in CONDUCT_RULES}
     assert fired == RULES.keys() - others
 
 

@@ -11,6 +11,7 @@ from keytrail.producers.key_changes import resecreted, resumed, revoked, rotated
 from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Event, Key
 from keytrail.schemas.signature import SIGNATURE_HEADER, Masters, fingerprint
+from keytrail.stream.keys import UNKNOWN_KEY
 from keytrail.stream.source import Record, SourceRecord
 from keytrail.stream.uses import KEPT, Cause, KeyUses, Uses, pack, unpack
 
@@ -173,7 +174,7 @@ def test_packed_uses_come_back(judged_by: str, places: list[tuple[int, int]], da
 def test_the_key_not_used_for_longest_is_forgotten() -> None:
     uses = KeyUses(most=2)
     for offset, name in enumerate(("a", "b", "a", "c")):
-        uses.note(name, None, offset, offset, ())
+        uses.note(name, UNKNOWN_KEY, offset, offset, ())
     assert uses.among(["a", "b", "c"]) == ["a", "c"]
     gone = [change for change in uses.take_changes() if change.value is None]
     assert [change.key for change in gone] == [b"uses/b"]

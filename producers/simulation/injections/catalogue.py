@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from math import isqrt
 
 from keytrail.producers.simulation.injections import (
+    bursts,
     coming_and_going,
     credentials,
     duties,
     key_state,
     key_use,
+    lineage,
     movers,
     privilege,
     reasons,
@@ -113,6 +115,14 @@ KINDS = (
             windows.with_a_break_glass_key,
         ),
     ),
+    Kind(
+        (lineage.third_of_a_line_issues,),
+        (lineage.second_of_a_line_issues, lineage.third_of_a_line_is_refused),
+    ),
+    Kind(
+        (lineage.outlives_its_parent, lineage.outlives_a_compromised_grandparent),
+        (lineage.outlives_its_parent_for_days, lineage.goes_before_its_parent),
+    ),
     Kind((key_use.glass_broken,), (key_use.ordinary_key_used_like_it,)),
     Kind((key_use.signed_in_as_a_service, key_use.signing_in_as_a_service_refused), (key_use.service_calls,)),
     Kind((key_use.clock_ahead,), (key_use.clock_a_little_ahead,)),
@@ -120,6 +130,11 @@ KINDS = (
     Kind(
         (reasons.grant_without, reasons.rotation_without, reasons.without_key),
         (reasons.reason_alone, reasons.ticket_alone, reasons.failed_without),
+    ),
+    Kind((bursts.grants_by_script,), (bursts.few_grants, bursts.slow_grants, bursts.grants_by_a_provisioner)),
+    Kind(
+        (bursts.revocations_by_script, bursts.suspensions_by_script),
+        (bursts.few_revocations, bursts.refused_revocations),
     ),
 )
 
