@@ -32,6 +32,8 @@ RULES = {
     "missing_reason",
     "redundant_grant",
     "role_sprawl",
+    "provisioning_burst",
+    "mass_revoke",
 }
 
 
