@@ -54,6 +54,13 @@ class LineageLimits:
 
 
 @dataclass(frozen=True)
+class OrphanLimits:
+    """How long a key may outlive its owner; see `detections.orphaned_key`."""
+
+    grace_days: int = 1
+
+
+@dataclass(frozen=True)
 class MoverLimits:
     """How long who changes teams may keep its roles; see `detections.mover_keeps_roles`."""
 
@@ -153,6 +160,7 @@ class Policy:
         ),
     )
     lineage: LineageLimits = field(default_factory=LineageLimits)
+    orphans: OrphanLimits = field(default_factory=OrphanLimits)
     signing: Signing = field(default_factory=Signing)
     # By name; a rule that is not among them is as it comes.
     rules: tuple[RuleSetting, ...] = ()

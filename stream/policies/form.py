@@ -17,6 +17,7 @@ from keytrail.stream.policy import (
     FlappingLimits,
     LineageLimits,
     MoverLimits,
+    OrphanLimits,
     Policy,
     Separation,
     Signing,
@@ -98,6 +99,11 @@ _LINEAGE = Record(
     },
 )
 
+_ORPHANS = Record(
+    OrphanLimits,
+    {"grace_days": Field(Whole(0, 3_650), "A key may be used for so many days after its owner left.")},
+)
+
 _CHANGE_WINDOW = Record(
     ChangeWindow,
     {
@@ -165,6 +171,7 @@ FORM = Record(
             Several(_CHANGE_WINDOW, name_of=attrgetter("name")), "When certain changes are to be made."
         ),
         "lineage": Field(_LINEAGE, "How far keys may issue keys, and what becomes of them."),
+        "orphans": Field(_ORPHANS, "How long a key may outlive its owner."),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
         "exceptions": Field(

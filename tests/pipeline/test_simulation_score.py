@@ -33,7 +33,7 @@ def test_what_was_hidden_is_found_and_nothing_else(
     )
     scores = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert code == 0, scores
-    assert len(scores) == 25, "twenty-four rules and the total"
+    assert len(scores) == 26, "twenty-five rules and the total"
     assert pipeline.rows() == (EVENTS, EVENTS)
 
 

@@ -63,6 +63,7 @@ class _Judge:
         for key in keys:
             for name in (key.key_id, *key.aliases):
                 self._keys[name] = key
+        self._left: dict[str, int] = {}
         self._subjects: dict[str, _Subject] = {}
         self._found: set[Finding] = set()
 
@@ -85,6 +86,9 @@ class _Judge:
             self._find("unknown_key", "key", name)
             return
         self._by_parents(event, key)
+        works = key.revoked_at is None or event.occurred_at < key.revoked_at
+        if works and event.occurred_at >= self._left.get(key.owner, sys.maxsize) + _DAY:
+            self._find("orphaned_key", "key", key.key_id)
         if key.revoked_at is not None and event.occurred_at >= key.revoked_at:
             self._find("revoked_key", "key", key.key_id)
         elif key.expires_at is not None and event.occurred_at >= key.expires_at:
@@ -161,6 +165,11 @@ class _Judge:
         subject.team = team
         subject.latest = max(subject.latest, event.occurred_at)
         changed = len(teams) > 1
+        if event.action == "delete" and event.role is None and event.subject not in (None, event.actor_id):
+            self._left[event.whose] = event.occurred_at
+            subject.held = {}
+        if event.action == "grant":
+            self._left.pop(event.whose, None)
         subject.seen_in.setdefault(team, []).append(event.occurred_at // _DAY)
         if event.outcome == "success" and event.role is not None:
             if event.action == "grant":
