@@ -15,11 +15,11 @@ import fastavro
 from fastavro.types import Schema
 
 from keytrail.schemas.errors import SchemaError
-from keytrail.schemas.records import Header, Occurrence, Profile, Suspension
+from keytrail.schemas.records import Deed, Header, Occurrence, Profile, Suspension, Tally
 
 Record = TypeVar("Record")
 
-LATEST = {"event": 1, "enriched": 2, "key": 2, "anomaly": 1, "deadletter": 1, "signal": 1}
+LATEST = {"event": 1, "enriched": 2, "key": 2, "anomaly": 1, "deadletter": 1, "signal": 2}
 
 
 def schema_text(name: str, version: int | None = None) -> str:
@@ -81,9 +81,9 @@ def as_mapping(record: object) -> dict[str, object]:
         return plain
     plain = dict(plain)
     for name in _LISTS.keys() & plain.keys():
-        plain[name] = [vars(item) for item in cast(list[object], plain[name])]
+        plain[name] = [as_mapping(item) for item in cast(list[object], plain[name])]
     for name in _SINGLES.keys() & plain.keys():
-        plain[name] = None if plain[name] is None else vars(plain[name])
+        plain[name] = None if plain[name] is None else as_mapping(plain[name])
     return plain
 
 
@@ -95,9 +95,7 @@ def decoder(kind: type[Record], writer: Schema, reader: Schema) -> Callable[[byt
     `UnicodeDecodeError`, ...) and `ValueError` where bytes are left over.
     """
     resolve = None if writer == reader else reader
-    names = {f.name for f in fields(cast(Any, kind))}
-    lists = {name: of for name, of in _LISTS.items() if name in names}
-    singles = {name: of for name, of in _SINGLES.items() if name in names}
+    make = _maker(kind)
 
     def decode(data: bytes, start: int = 0) -> Record:
         source = io.BytesIO(data)
@@ -105,20 +103,33 @@ def decoder(kind: type[Record], writer: Schema, reader: Schema) -> Callable[[byt
         datum = cast(dict[str, Any], fastavro.schemaless_reader(source, writer, resolve))
         if source.tell() != len(data):
             raise ValueError(f"{len(data) - source.tell()} bytes are left over behind the datum")
-        for name, of in lists.items():
-            datum[name] = [of(**item) for item in datum[name]]
-        for name, of in singles.items():
-            datum[name] = None if datum[name] is None else of(**datum[name])
-        return kind(**datum)
+        return make(datum)
 
     return decode
 
 
+def _maker(kind: type[Record]) -> Callable[[dict[str, Any]], Record]:
+    """A function from a datum's fields to a record, with the records within it.  It changes the datum."""
+    names = {f.name for f in fields(cast(Any, kind))}
+    lists = {name: _maker(of) for name, of in _LISTS.items() if name in names}
+    singles = {name: _maker(of) for name, of in _SINGLES.items() if name in names}
+
+    def make(datum: dict[str, Any]) -> Record:
+        for name, of in lists.items():
+            datum[name] = [of(item) for item in datum[name]]
+        for name, of in singles.items():
+            datum[name] = None if datum[name] is None else of(datum[name])
+        return kind(**datum)
+
+    return make
+
+
 # Fields that hold records, by name: the same name means the same in every schema.
-_LISTS: Mapping[str, Callable[..., object]] = {
+_LISTS: Mapping[str, type[object]] = {
+    "deeds": Deed,
     "headers": Header,
     "events": Occurrence,
     "suspensions": Suspension,
 }
-_SINGLES: Mapping[str, Callable[..., object]] = {"profile": Profile}
+_SINGLES: Mapping[str, type[object]] = {"profile": Profile, "tally": Tally}
 _NESTED = _LISTS.keys() | _SINGLES.keys()

@@ -147,9 +147,45 @@ class Profile:
     grown: int
 
 
+# What a key did: it gave access or took it away, was denied, or did something else.
+DeedKind = Literal["given", "taken", "denied", "used"]
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What a key did in one minute; of `used`, which is told more rarely, one event.
+
+    `events` are the first few.
+    """
+
+    kind: str
+    action: str
+    actor: str
+    network: str | None
+    count: int
+    last: Micros
+    events: list[Occurrence]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one key did in a batch of events, and what is known of the key.
+
+    `issued_at` is null where the key is older than the first event that was ever seen.
+    """
+
+    key_version: int
+    kind: str
+    owner: str
+    break_glass: bool
+    provisions: bool
+    issued_at: Micros | None
+    deeds: list[Deed]
+
+
 @dataclass(frozen=True)
 class Signal:
-    """A rule's word on one entity and cause (`signal.v1.avsc`); internal to the stream."""
+    """A rule's word on one entity and cause, or a tally (`signal.v2.avsc`); internal to the stream."""
 
     rule: str
     entity_type: str
@@ -166,6 +202,7 @@ class Signal:
     details: dict[str, str]
     policy_version: str
     profile: Profile | None = None
+    tally: Tally | None = None
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,12 @@ DEPARTURES = Topic("keytrail.departures", "subject", per_partition=False, config
 SUBJECT_STATE = Topic("keytrail.state.subjects", "subject", config=_COMPACTED)
 FINDING_STATE = Topic("keytrail.state.findings", "entity", config=_COMPACTED)
 
+# Partition by partition as the enriched topic, so that a log's newest checkpoint stands at an end.
+CHECKPOINTS = Topic("keytrail.checkpoints", "log", config=_KEEP)
+
 ALL_TOPICS = (
     *(EVENTS, ENRICHED, SIGNALS, ANOMALIES, DEAD_LETTERS, KEYS, DEPARTURES),
-    *(SUBJECT_STATE, FINDING_STATE),
+    *(SUBJECT_STATE, FINDING_STATE, CHECKPOINTS),
 )
 DEFAULT_PARTITIONS = 4
 

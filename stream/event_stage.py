@@ -14,6 +14,7 @@ from keytrail.schemas.topics import EVENTS
 from keytrail.stream.access import Change, SubjectAccess
 from keytrail.stream.access_form import pack, unpack
 from keytrail.stream.at_hand import Slot
+from keytrail.stream.conduct.tallies import Tallies
 from keytrail.stream.dead_share import DeadShare
 from keytrail.stream.departures import left_at, record_of
 from keytrail.stream.enrichment import Enricher
@@ -87,6 +88,7 @@ class EventStage:
         self._judge = Judge(policy)
         self._uses = KeyUses()
         self._rejudge = Rejudge(keys, self._judge, self._uses)
+        self._tallies = Tallies(policy.version)
         self._enricher = Enricher(partition, policy.version)
         self._subjects: StateStore[SubjectAccess] = StateStore("subject", pack, unpack)
         self._departures: dict[str, Micros | None] = {}
@@ -102,6 +104,8 @@ class EventStage:
             self._seen.restore(key, value)
         elif key.startswith(self._uses.prefix):
             self._uses.restore(key, value)
+        elif key.startswith(self._tallies.prefix):
+            self._tallies.restore(key, value)
         else:
             self._subjects.restore(key, value)
 
@@ -125,7 +129,9 @@ class EventStage:
         places = self._enricher.where_and_when(offsets, self._clock())
         enriched = [self._process_one(read, book, place) for read, place in zip(fresh, places, strict=True)]
         self._at_hand.clear()
-        signals, duplicates = book.signals(), len(is_new) - len(fresh)
+        if fresh and self._judge.judges_conduct:
+            self._tallies.watch(min(read.event.occurred_at for read in fresh))
+        signals, duplicates = book.signals() + self._tallies.signals(), len(is_new) - len(fresh)
         self._book.enter(
             Page(
                 read_at=batch.read_at,
@@ -156,7 +162,7 @@ class EventStage:
 
     def _take_changes(self) -> list[StateChange]:
         # The ledger comes last: a check finds it at the end of the changelog.
-        stores = (self._subjects, self._seen, self._uses)
+        stores = (self._subjects, self._seen, self._uses, self._tallies)
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 
     def _process_one(self, read: Readable, book: SignalBook, place: bytes) -> tuple[bytes, bytes]:
@@ -167,6 +173,8 @@ class EventStage:
         if (name := name_in(event)) is not None:
             causes = tuple(cause_of(verdict) for verdict in of_key) if of_key else ()
             self._uses.note(name, key, event.occurred_at, read.offset, causes)
+        if key.key is not None and self._judge.judges_conduct:
+            self._tallies.note(event, key.key)
         findings = []
         for verdict in (*of_key, *self._judge.by_itself(event, key)):
             book.add(verdict, event)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from keytrail.schemas.ledger import FINDING_LEDGER
 from keytrail.schemas.records import Anomaly, Micros, Profile, Signal
 from keytrail.stream import findings, peers
+from keytrail.stream.conduct.watch import ConductWatch
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.detections.role_sprawl import sprawls
 from keytrail.stream.exemptions import exemption_of, next_end
@@ -38,6 +39,7 @@ class FindingStage:
         self._candidates: StateStore[Candidate] = StateStore(
             _CANDIDATE, peers.pack_candidate, peers.unpack_candidate
         )
+        self._watched = ConductWatch(policy)
         self._candidates_of: dict[str, set[str]] = {}
         self._untold: dict[str, None] = {}
         self._exempt: set[str] = set()  # told as suppressed
@@ -50,6 +52,8 @@ class FindingStage:
             self._book.restore(value)
         elif key.startswith(self._teams.prefix):
             self._teams.restore(key, value)
+        elif key.startswith(self._watched.prefix):
+            self._watched.restore(key, value)
         elif key.startswith(self._candidates.prefix):
             self._candidates.restore(key, value)
             self._index(*peers.split_candidate_key(key.removeprefix(self._candidates.prefix).decode()), value)
@@ -104,10 +108,13 @@ class FindingStage:
 
     def _take(self, signal: Signal) -> Iterator[str]:
         """Names of the findings that the signal touched."""
-        if signal.profile is None:
-            yield from self._apply(signal)
-        else:
+        if signal.profile is not None:
             yield from self._compare(signal, signal.profile)
+        elif signal.tally is not None:
+            for found in self._watched.take(signal.entity, signal.tally):
+                yield from self._apply(found)
+        else:
+            yield from self._apply(signal)
 
     def _compare(self, signal: Signal, profile: Profile) -> Iterator[str]:
         """Set the subject among its peers; where the median moves, the other candidates are judged anew."""
@@ -166,7 +173,7 @@ class FindingStage:
                 return
             finding = findings.begin(signal)
         else:
-            findings.grow(finding, signal, is_act=RULES[signal.rule].kind == "act")
+            findings.grow(finding, signal, RULES[signal.rule])
         self._exempts(finding)
         self._findings.put(name, finding)
         yield name
@@ -199,7 +206,7 @@ class FindingStage:
 
     def _take_changes(self) -> list[StateChange]:
         # The ledger comes last: a check finds it at the end of the changelog.
-        stores = (self._findings, self._teams, self._candidates)
+        stores = (self._findings, self._teams, self._candidates, self._watched)
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 
 

@@ -78,14 +78,15 @@ def begin(signal: Signal) -> Finding:
     )
 
 
-def grow(finding: Finding, signal: Signal, *, is_act: bool) -> None:
+def grow(finding: Finding, signal: Signal, rule: Rule) -> None:
     """Take a further signal of the same entity and cause.
 
-    An act's count adds up, and a signal that does not hold takes back so many: the finding ends with the
-    last one.  A condition that is measured (it has a profile) states its figure anew.
+    A count of events adds up, and where an act's signal does not hold it takes back so many: the finding ends
+    with the last one.  A figure is stated anew, and of a peak the highest stays.
     """
+    is_act = rule.kind == "act"
     if not signal.holds:
-        if is_act:
+        if is_act and rule.measure == "events":
             _withdraw(finding, signal)
         else:
             finding.holds = False
@@ -95,15 +96,26 @@ def grow(finding: Finding, signal: Signal, *, is_act: bool) -> None:
         finding.count, finding.events = 0, []
         finding.first_seen, finding.last_seen = signal.first_seen, signal.last_seen
     finding.holds = True
-    measured = signal.profile is not None
+    if rule.measure == "peak" and not _is_higher(signal, finding):
+        finding.last_seen = max(finding.last_seen, signal.last_seen)
+        finding.first_seen = min(finding.first_seen, signal.first_seen)
+        return
+    measured = rule.measure != "events"
     finding.count = signal.count if measured else finding.count + signal.count
     finding.events = merge_occurrences(signal.events, () if measured else finding.events)
     finding.first_seen = min(finding.first_seen, signal.first_seen)
     finding.last_seen = max(finding.last_seen, signal.last_seen)
     finding.severity = max(finding.severity, signal.severity, key=SEVERITIES.index)
-    if signal.last_seen >= finding.last_seen:
+    if signal.last_seen >= finding.last_seen or measured:
         finding.summary, finding.remedy = signal.summary, signal.remedy
         finding.details, finding.policy_version = signal.details, signal.policy_version
+
+
+def _is_higher(signal: Signal, finding: Finding) -> bool:
+    """Of two that are as high, the one that began first counts."""
+    if not finding.events or signal.count != finding.count:
+        return signal.count > finding.count
+    return signal.events[0].occurred_at <= finding.events[0].occurred_at
 
 
 def _withdraw(finding: Finding, signal: Signal) -> None:

@@ -1,13 +1,20 @@
 """Putting an event before the rules, so that a rule that fails is itself a finding and stops nothing."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import replace
 
 from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
+from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.detections import forged_event
-from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE, EventRule, SubjectRule
+from keytrail.stream.detections.catalogue import (
+    CONDUCT_RULES,
+    EVENT_RULES,
+    RULES_BY_CHANGE,
+    EventRule,
+    SubjectRule,
+)
 from keytrail.stream.detections.rule_failure import failed
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.keys import KeyAtEvent
@@ -32,6 +39,10 @@ class Judge:
         self._failures: set[tuple[str, str]] = set()
         self._rules: dict[tuple[str, str], _Rules] = {}
         self._settings = {setting.name: setting for setting in policy.rules}
+        off = {setting.name for setting in policy.rules if not setting.enabled}
+        # Where all of these are off, nobody has to tell what keys do.
+        self.judges_conduct = any(rule.rule.name not in off for rule in CONDUCT_RULES)
+        self._of_conduct = [rule for rule in CONDUCT_RULES if rule.rule.name not in off]
         self._by_change = {change: self._enabled(judges) for change, judges in RULES_BY_CHANGE.items()}
 
     def by_key(self, event: Event, key: KeyAtEvent, signed: Signed) -> list[Verdict]:
@@ -60,6 +71,14 @@ class Judge:
                     found.append(verdict.rule.name)
         return found
 
+    def conduct(self, conduct: Conduct, kinds: Set[str]) -> list[Verdict]:
+        """What the rules say of what one key did, of which deeds of these kinds are new."""
+        found: list[Verdict] = []
+        for rule in self._of_conduct:
+            if not rule.kinds.isdisjoint(kinds):
+                found += self._ask(rule.judge, conduct)
+        return found
+
     def _concerned(self, action: str, status: str) -> _Rules:
         rules = self._rules.get((action, status))
         if rules is None:
@@ -78,16 +97,15 @@ class Judge:
     def _ask(
         self,
         judge: Callable[..., Iterable[Verdict]],
-        event: Event,
-        *about: KeyAtEvent | SubjectAccess | Signed,
+        *about: Event | KeyAtEvent | SubjectAccess | Signed | Conduct,
     ) -> Iterable[Verdict]:
         try:
-            verdicts = tuple(judge(event, *about, self._policy))
+            verdicts = tuple(judge(*about, self._policy))
         except Exception as error:
             name, kind = judge.__module__.rpartition(".")[2], type(error).__name__
             if (name, kind) not in self._failures:
                 self._failures.add((name, kind))
-                logger.exception("The rule %s failed; it goes on without this event's verdict.", name)
+                logger.exception("The rule %s failed; it goes on without its verdict.", name)
             verdicts = (failed(name, kind),)
         return self._as_set(verdicts) if verdicts and self._settings else verdicts
 

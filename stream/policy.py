@@ -5,6 +5,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
+from keytrail.stream.conduct.limits import BurstLimits
+
 
 @dataclass(frozen=True)
 class SprawlLimits:
@@ -161,6 +163,7 @@ class Policy:
     )
     lineage: LineageLimits = field(default_factory=LineageLimits)
     orphans: OrphanLimits = field(default_factory=OrphanLimits)
+    burst: BurstLimits = field(default_factory=BurstLimits)
     signing: Signing = field(default_factory=Signing)
     # By name; a rule that is not among them is as it comes.
     rules: tuple[RuleSetting, ...] = ()

@@ -7,7 +7,7 @@ alternate (a condition begins, ends, begins) stay apart and in order.
 import hashlib
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from keytrail.schemas.records import Event, Micros, Occurrence, Signal
 from keytrail.stream.detections.verdict import Verdict
@@ -75,25 +75,36 @@ class SignalBook:
         return [self._close(signal) for signal in self._signals]
 
     def _close(self, signal: _Open) -> Signal:
-        verdict = signal.verdict
-        earliest = [Occurrence(*at) for at in sorted(signal.earliest)]
-        return Signal(
-            rule=verdict.rule.name,
-            entity_type=verdict.entity_type,
-            entity=capped(verdict.entity),
-            cause=capped(verdict.cause),
-            holds=verdict.holds,
-            severity=verdict.severity or verdict.rule.severity,
-            summary=capped(verdict.summary),
-            remedy=capped(verdict.remedy),
-            events=merge_occurrences(earliest, [Occurrence(*at) for at in signal.latest]),
+        verdict = replace(
+            signal.verdict,
+            evidence=tuple(Occurrence(*at) for at in sorted({*signal.earliest, *signal.latest})),
             count=signal.count,
-            first_seen=signal.first,
-            last_seen=signal.last,
-            details={name: capped(value) for name, value in verdict.details.items()},
-            policy_version=self._policy_version,
-            profile=verdict.profile,
+            since=signal.first,
+            until=signal.last,
         )
+        return signal_of(verdict, self._policy_version)
+
+
+def signal_of(verdict: Verdict, policy_version: str) -> Signal:
+    """A verdict's signal by itself.  The verdict has evidence."""
+    events = merge_occurrences(verdict.evidence, ())
+    return Signal(
+        rule=verdict.rule.name,
+        entity_type=verdict.entity_type,
+        entity=capped(verdict.entity),
+        cause=capped(verdict.cause),
+        holds=verdict.holds,
+        severity=verdict.severity or verdict.rule.severity,
+        summary=capped(verdict.summary),
+        remedy=capped(verdict.remedy),
+        events=events,
+        count=verdict.count,
+        first_seen=events[0].occurred_at if verdict.since is None else verdict.since,
+        last_seen=events[-1].occurred_at if verdict.until is None else verdict.until,
+        details={name: capped(value) for name, value in verdict.details.items()},
+        policy_version=policy_version,
+        profile=verdict.profile,
+    )
 
 
 def routing_key(signal: Signal) -> str:

@@ -95,15 +95,21 @@ class Stage:
         return member.number in self._claimed
 
     def further_key(
-        self, owner: Member, reason: str, *, parent_key: str | None = None, break_glass: bool = False
+        self,
+        owner: Member,
+        reason: str,
+        *,
+        scope: Scope | None = None,
+        parent_key: str | None = None,
+        break_glass: bool = False,
     ) -> Key:
-        """One more key of the member's, from before the first day, that is good for anything."""
+        """One more key of the member's, from before the first day; without a scope good for anything."""
         return self.keys.issue(
             owner.name,
             owner.type,
             owner.team.name,
             Micros(self.calendar.begin - 60 * DAY),
-            Scope(),
+            scope or Scope(),
             reason=reason,
             by="security-office",
             parent_key=parent_key,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
+from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.detections import (
     break_glass_use,
     clock_skew,
@@ -18,6 +19,7 @@ from keytrail.stream.detections import (
     interactive_service_key,
     key_for_other,
     key_lineage,
+    mass_revoke,
     missing_reason,
     mover_keeps_roles,
     orphaned_child_key,
@@ -26,6 +28,7 @@ from keytrail.stream.detections import (
     outside_change_window,
     overdue_grant,
     privileged_grant,
+    provisioning_burst,
     redundant_grant,
     role_sprawl,
     rule_failure,
@@ -130,6 +133,21 @@ RULES_BY_CHANGE: dict[Change, tuple[SubjectRule, ...]] = {
     Change.USE: (overdue_grant.judge, mover_keeps_roles.judge, role_sprawl.judge),
 }
 
+
+@dataclass(frozen=True)
+class ConductRule:
+    """A rule over what one key did, over all subjects; asked where there are new deeds of these kinds."""
+
+    judge: Callable[[Conduct, Policy], Iterable[Verdict]]
+    rule: Rule
+    kinds: frozenset[str]
+
+
+CONDUCT_RULES: tuple[ConductRule, ...] = (
+    ConductRule(provisioning_burst.judge, provisioning_burst.RULE, frozenset({"given"})),
+    ConductRule(mass_revoke.judge, mass_revoke.RULE, frozenset({"taken"})),
+)
+
 # Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed.
 _OTHERS = (
     forged_event.INVALID,
@@ -144,5 +162,10 @@ _OTHERS = (
 )
 
 RULES: dict[str, Rule] = {
-    rule.name: rule for rule in (*(given for asked in EVENT_RULES for given in asked.gives), *_OTHERS)
+    rule.name: rule
+    for rule in (
+        *(given for asked in EVENT_RULES for given in asked.gives),
+        *(asked.rule for asked in CONDUCT_RULES),
+        *_OTHERS,
+    )
 }

@@ -20,7 +20,7 @@ from keytrail.stream.access import SubjectAccess
 from keytrail.stream.detections.verdict import Rule, Verdict
 from keytrail.stream.policy import Policy
 
-RULE = Rule("role_sprawl", 1, "condition", "high", "T1098.003")
+RULE = Rule("role_sprawl", 1, "condition", "high", "T1098.003", measure="figure")
 _EVIDENCE = 10
 
 

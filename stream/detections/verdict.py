@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from keytrail.schemas.records import Occurrence, Profile
+from keytrail.schemas.records import Micros, Occurrence, Profile
 
 
 @dataclass(frozen=True)
@@ -12,6 +12,9 @@ class Rule:
 
     An act (somebody did something) stays open until a person closes it; a condition (something is
     the case) resolves by itself when it ends.  `technique` is MITRE ATT&CK's id.
+
+    `measure` says what a finding's count is: of events, which add up; a figure, which is stated anew; or a
+    peak, which is the highest that was stated.
     """
 
     name: str
@@ -19,6 +22,7 @@ class Rule:
     kind: Literal["act", "condition"]
     severity: str
     technique: str | None
+    measure: Literal["events", "figure", "peak"] = "events"
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class Verdict:
 
     `evidence` stands in for the event where a condition rests on several.  `profile` is set where
     the subject is to be compared with its peers before the word is final.
+
+    `count`, `since` and `until` are for rules over a key's conduct: the figure that was measured, and when it
+    began and ended where that is not at the first and the last of the evidence.
     """
 
     rule: Rule
@@ -40,3 +47,6 @@ class Verdict:
     details: dict[str, str] = field(default_factory=dict)
     evidence: tuple[Occurrence, ...] = ()
     profile: Profile | None = None
+    count: int = 1
+    since: Micros | None = None
+    until: Micros | None = None

@@ -12,6 +12,8 @@ from fnmatch import fnmatchcase
 from statistics import median
 from zoneinfo import ZoneInfo
 
+from conduct_judge import ConductJudge
+
 from keytrail.producers.simulation import Finding
 from keytrail.schemas.records import Event, Key
 
@@ -66,13 +68,14 @@ class _Judge:
         self._left: dict[str, int] = {}
         self._subjects: dict[str, _Subject] = {}
         self._found: set[Finding] = set()
+        self._conduct = ConductJudge()
 
     def judge(self, events: Iterable[Event]) -> set[Finding]:
         for event in events:
             self._by_key(event)
             self._by_act(event)
             self._by_state(event)
-        return self._found
+        return self._found | self._conduct.findings()
 
     def _find(self, rule: str, entity_type: str, entity: str, cause: str = "") -> None:
         self._found.add(Finding(rule, entity_type, entity, cause))
@@ -95,6 +98,7 @@ class _Judge:
             self._find("expired_key", "key", key.key_id)
         elif key.suspended_at is not None and event.occurred_at >= key.suspended_at:
             self._find("suspended_key", "key", key.key_id)
+        self._conduct.note(event, key)
         if key.break_glass:
             self._find("break_glass_use", "key", key.key_id)
         if key.kind == "service" and event.action == "login":

@@ -33,6 +33,8 @@ RULES = {
     "missing_reason",
     "redundant_grant",
     "role_sprawl",
+    "provisioning_burst",
+    "mass_revoke",
 }
 
 

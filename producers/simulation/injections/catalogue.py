@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import isqrt
 
 from keytrail.producers.simulation.injections import (
+    bursts,
     coming_and_going,
     credentials,
     duties,
@@ -134,6 +135,11 @@ KINDS = (
     Kind(
         (reasons.grant_without, reasons.rotation_without, reasons.without_key),
         (reasons.reason_alone, reasons.ticket_alone, reasons.failed_without),
+    ),
+    Kind((bursts.grants_by_script,), (bursts.few_grants, bursts.slow_grants, bursts.grants_by_a_provisioner)),
+    Kind(
+        (bursts.revocations_by_script, bursts.suspensions_by_script),
+        (bursts.few_revocations, bursts.refused_revocations),
     ),
 )
 

@@ -1,0 +1,152 @@
+"""Tallies: what each known key did in a batch of one partition's events, for the rules over a key's conduct.
+
+Access that was given or taken away and refusals are counted: every such event is told, drawn together by
+minute. Of the others the first is told that one actor makes from one address in a day, or with a person's
+key in an hour. What was told is remembered, and told once more where that was forgotten: hearing it again
+changes nothing.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+
+from keytrail.schemas.records import Deed, DeedKind, Event, Key, Micros, Occurrence, Signal, Tally
+from keytrail.stream.conduct.deeds import GIVES, kind_of
+from keytrail.stream.patterns import matches_any
+from keytrail.stream.signals import KEEP, capped
+from keytrail.stream.store import StateChange, StateStore
+
+NAME = "conduct"  # stands where other signals name their rule
+MINUTE = 60 * 1_000_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+_MOST_TOLD = 50_000
+_SINCE = "since"
+
+_Place = tuple[str, int, str, str | None]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A deed that still grows."""
+
+    count: int
+    last: Micros
+    events: list[tuple[Micros, str]]
+
+
+class Tallies:
+    """Of one partition.  Not thread-safe."""
+
+    def __init__(self, policy_version: str) -> None:
+        self._policy_version = policy_version
+        self._told: dict[_Place, tuple[Micros, str]] = {}
+        self._keys: dict[str, Key] = {}
+        self._open: dict[str, dict[tuple[DeedKind, int, str, str, str | None], _Open]] = {}
+        # The time of the first event that was ever seen here: what a key did before it nobody knows.
+        self._since: StateStore[Micros] = StateStore("watch", lambda at: str(at).encode(), int)
+
+    @property
+    def prefix(self) -> bytes:
+        return self._since.prefix
+
+    def watch(self, first: Micros) -> None:
+        """The batch's events begin at this time."""
+        since = self._since.get(_SINCE)
+        if since is None or first < since:
+            self._since.put(_SINCE, first)
+
+    def note(self, event: Event, key: Key) -> None:
+        """An event by this key, which is known."""
+        kind, at = kind_of(event), (event.occurred_at, event.event_id)
+        # A key that states its networks is judged by those.
+        address = None if key.scope_networks else event.source_ip
+        period = MINUTE
+        if kind == "used":
+            period = HOUR if key.kind == "human" else DAY
+            place = (key.key_id, event.occurred_at // period, event.actor_id, address)
+            told = self._told.get(place)
+            if told is not None and told <= at:
+                return
+            if len(self._told) >= _MOST_TOLD:
+                self._told.clear()
+            self._told[place] = at
+        network = None if address is None else network_of(address)
+        name = (kind, event.occurred_at // period, event.action, event.actor_id, network)
+        deeds = self._open.get(key.key_id)
+        if deeds is None:
+            deeds = self._open[key.key_id] = {}
+            self._keys[key.key_id] = key
+        deed = deeds.get(name)
+        if deed is None:
+            deeds[name] = _Open(1, event.occurred_at, [at])
+            return
+        deed.count += 1
+        deed.last = max(deed.last, event.occurred_at)
+        deed.events.append(at)
+        if len(deed.events) > 4 * KEEP:
+            deed.events = sorted(deed.events)[:KEEP]
+
+    def signals(self) -> list[Signal]:
+        """The tallies since the last call, one a key."""
+        told = [self._signal(key_id, key) for key_id, key in self._keys.items()]
+        self._keys.clear()
+        self._open.clear()
+        return told
+
+    def take_changes(self) -> list[StateChange]:
+        return self._since.take_changes()
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of the changelog, in its order."""
+        self._since.restore(key, value)
+
+    def _signal(self, key_id: str, key: Key) -> Signal:
+        deeds = [_deed(*name, deed) for name, deed in self._open[key_id].items()]
+        since = self._since.get(_SINCE)
+        tally = Tally(
+            key_version=key.version,
+            kind=key.kind,
+            owner=key.owner,
+            break_glass=key.break_glass,
+            provisions=_provisions(tuple(key.scope_actions)),
+            issued_at=key.issued_at if since is not None and key.issued_at >= since else None,
+            deeds=deeds,
+        )
+        return Signal(
+            rule=NAME,
+            entity_type="key",
+            entity=key_id,
+            cause="",
+            holds=True,
+            severity="",
+            summary="",
+            remedy="",
+            events=[],
+            count=len(deeds),
+            first_seen=min([deed.events[0].occurred_at for deed in deeds]),
+            last_seen=max([deed.last for deed in deeds]),
+            details={},
+            policy_version=self._policy_version,
+            tally=tally,
+        )
+
+
+def _deed(kind: DeedKind, _period: int, action: str, actor: str, network: str | None, deed: _Open) -> Deed:
+    events = [Occurrence(*at) for at in sorted(deed.events)[:KEEP]]
+    return Deed(kind, capped(action), capped(actor), network, deed.count, deed.last, events)
+
+
+@lru_cache(maxsize=4096)
+def _provisions(scope_actions: tuple[str, ...]) -> bool:
+    return bool(scope_actions) and any(matches_any(scope_actions, action) for action in GIVES)
+
+
+@lru_cache(maxsize=65_536)
+def network_of(address: str) -> str | None:
+    """The /24 or, of IPv6, the /48 around an address; None for text that is no address."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return None
+    return str(ip_network((ip, 24 if ip.version == 4 else 48), strict=False))

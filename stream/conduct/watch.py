@@ -1,0 +1,44 @@
+"""Watching keys: tallies come in, and what the rules say of a key's conduct goes out as signals."""
+
+from dataclasses import replace
+
+from keytrail.schemas.records import Signal, Tally
+from keytrail.stream.conduct import conduct
+from keytrail.stream.conduct.conduct import Conduct
+from keytrail.stream.judging import Judge
+from keytrail.stream.policy import Policy
+from keytrail.stream.signals import signal_of
+from keytrail.stream.store import StateChange, StateStore
+
+
+class ConductWatch:
+    """Of the keys of one partition of the signals topic.  Not thread-safe."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy_version = policy.version
+        self._judge = Judge(policy)
+        self._conducts: StateStore[Conduct] = StateStore("conduct", conduct.pack, conduct.unpack)
+
+    @property
+    def prefix(self) -> bytes:
+        return self._conducts.prefix
+
+    def take(self, key_id: str, tally: Tally) -> list[Signal]:
+        known = self._conducts.get(key_id) or Conduct(key_id)
+        known.add(tally)
+        kinds = frozenset(deed.kind for deed in tally.deeds)
+        some = tuple(event for deed in tally.deeds for event in deed.events)
+        signals = [
+            signal_of(replace(verdict, evidence=verdict.evidence or some), self._policy_version)
+            for verdict in self._judge.conduct(known, kinds)
+        ]
+        known.trim()
+        self._conducts.put(key_id, known)
+        return signals
+
+    def take_changes(self) -> list[StateChange]:
+        return self._conducts.take_changes()
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of the changelog, in its order."""
+        self._conducts.restore(key, value)
