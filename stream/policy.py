@@ -14,6 +14,7 @@ class SprawlLimits:
 
     least_roles: int = 8
     times_peers: float = 2.0
+    peers_deviations: float = 3.0
     least_peers: int = 5
     lonely_roles: int = 15
     unused_days: int = 90

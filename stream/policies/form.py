@@ -55,6 +55,10 @@ _SPRAWL = Record(
         "times_peers": Field(
             Decimal(1, 100), "So many times the median of the team's members are too many roles."
         ),
+        "peers_deviations": Field(
+            Decimal(0, 100),
+            "And so many deviations above it, where the members of the team differ.",
+        ),
         "least_peers": Field(
             Whole(1, 10_000), "A team of fewer members does not say what is usual; `lonely_roles` does."
         ),

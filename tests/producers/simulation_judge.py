@@ -236,9 +236,11 @@ class _Judge:
         if not suspects:
             return
         usual = median(len(s.held) for s in members.values())
+        spread = median(abs(len(s.held) - usual) for s in members.values())
+        most = max(2 * usual, usual + 3 * 1.4826 * spread)
         for name, subject in suspects.items():
             held = len(subject.held)
-            if held < 15 if len(members) < 5 else held < 2 * usual:
+            if held < 15 if len(members) < 5 else held < most:
                 continue
             unused = sum(subject.used.get(r, -1) <= subject.latest - 90 * _DAY for r in subject.held)
             grown = sum(at > subject.latest - 30 * _DAY for at, _ in subject.held.values())
