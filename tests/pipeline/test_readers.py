@@ -44,8 +44,8 @@ def test_a_reader_of_a_running_stack(
         anna.rows("SELECT * FROM dead_letters")
 
     own.run(
-        "INSERT INTO events (event_id, occurred_at, actor_id, action, subject, role, outcome, key_team) VALUES "
-        "(generateUUIDv4(), now(), 'x', 'grant', 'p', 'r', 'success', 'pay'), "
+        "INSERT INTO events (event_id, occurred_at, actor_id, action, subject, role, outcome, key_team) "
+        "VALUES (generateUUIDv4(), now(), 'x', 'grant', 'p', 'r', 'success', 'pay'), "
         "(generateUUIDv4(), now(), 'x', 'grant', 'h', 'r', 'success', 'hr')"
     )
     # Also where a projection has the answer for all teams together.
