@@ -14,6 +14,7 @@ class SprawlLimits:
 
     least_roles: int = 8
     times_peers: float = 2.0
+    peers_deviations: float = 3.0
     least_peers: int = 5
     lonely_roles: int = 15
     unused_days: int = 90
@@ -53,6 +54,13 @@ class LineageLimits:
     most_depth: int = 2
     grace_days: int = 7
     compromise_reasons: tuple[str, ...] = ("*compromis*", "*leak*", "*stolen*", "*lost*", "*phish*")
+
+
+@dataclass(frozen=True)
+class OrphanLimits:
+    """How long a key may outlive its owner; see `detections.orphaned_key`."""
+
+    grace_days: int = 1
 
 
 @dataclass(frozen=True)
@@ -155,6 +163,7 @@ class Policy:
         ),
     )
     lineage: LineageLimits = field(default_factory=LineageLimits)
+    orphans: OrphanLimits = field(default_factory=OrphanLimits)
     burst: BurstLimits = field(default_factory=BurstLimits)
     signing: Signing = field(default_factory=Signing)
     # By name; a rule that is not among them is as it comes.

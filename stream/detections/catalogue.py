@@ -23,6 +23,7 @@ from keytrail.stream.detections import (
     missing_reason,
     mover_keeps_roles,
     orphaned_child_key,
+    orphaned_key,
     out_of_scope,
     outside_change_window,
     overdue_grant,
@@ -107,6 +108,7 @@ EVENT_RULES: tuple[EventRule, ...] = (
         statuses=frozenset({"active"}),
         of_key=True,
     ),
+    EventRule(orphaned_key.judge, (orphaned_key.RULE,), statuses=frozenset({"active"}), of_key=True),
     EventRule(trust_change.judge, (trust_change.RULE,), actions=frozenset({"update_trust"})),
     EventRule(
         outside_change_window.judge,
