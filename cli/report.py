@@ -1,19 +1,21 @@
 """`keytrail report`: questions that come up again and again, with their answer's shape."""
 
 import argparse
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from keytrail.cli.moments import parse_past
 from keytrail.cli.options import connection_flags, json_flag, policy_flag, settings_from
 from keytrail.cli.output import print_json, print_table, printable, progress
-from keytrail.cli.policy_in_force import policy_of
+from keytrail.cli.policy_in_force import policy_in_force, policy_of
 from keytrail.cli.report_page import page
 from keytrail.cli.report_text import print_csv, print_objects, print_tables
 from keytrail.cli.sql import one_line, param
 from keytrail.producers.clock import system_clock
 from keytrail.schemas.errors import KeytrailError, UsageError
 from keytrail.schemas.records import Micros
-from keytrail.schemas.settings import find_policy_file
+from keytrail.schemas.settings import Settings, find_policy_file
 from keytrail.sinks.clickhouse.http import ClickHouse, RefusedError
 from keytrail.sinks.reports import REPORTS
 from keytrail.sinks.reports.terms import Separation, Terms
@@ -53,12 +55,16 @@ def run(options: argparse.Namespace) -> int:
             f"The report {report.name} has no parameter {', '.join(unknown)}.",
             f"It has: {', '.join(report.params)}.",
         )
-    terms = _terms(params, policy_of(find_policy_file(options.policy)), system_clock())
     settings = settings_from(options, needs=("clickhouse",))
+    policy = _policy(options.policy, settings) if report.by_policy else Policy()
+    terms = _terms(params, policy, system_clock())
     try:
         answer = report.answer(ClickHouse(settings.clickhouse, database=settings.database), params, terms)
     except RefusedError as error:
         raise KeytrailError(one_line(error.said)) from error
+    if report.by_policy:
+        judged = f"What is privileged and what is kept apart is so by policy {policy.version}."
+        answer = replace(answer, notes=(judged, *answer.notes))
     if options.json:
         print_objects(answer, terms)
     elif options.csv:
@@ -70,6 +76,13 @@ def run(options: argparse.Namespace) -> int:
     for note in answer.notes:
         progress(printable(note))
     return 0
+
+
+def _policy(file: Path | None, settings: Settings) -> Policy:
+    """The file's; else the one in force, as Kafka tells; without Kafka the settings' or the built-in one."""
+    if file is None and settings.kafka.bootstrap:
+        return policy_in_force(settings.kafka)
+    return policy_of(find_policy_file(file))
 
 
 def _terms(params: dict[str, str], policy: Policy, now: Micros) -> Terms:

@@ -47,7 +47,8 @@ def _pack(name: str, framework: str, controls: Sequence[Control]) -> Report:
         return Answer(tuple(sections), tuple(cut_notes(tuple(answered.values()), limit)))
 
     numbers = ", ".join(control.number for control in controls)
-    return Report(name, f"evidence for {framework}: {numbers}", {**PERIOD, **LIMIT}, answer)
+    by_policy = any(question.by_policy for control in controls for question in control.questions)
+    return Report(name, f"evidence for {framework}: {numbers}", {**PERIOD, **LIMIT}, answer, by_policy)
 
 
 SOC2 = _pack(

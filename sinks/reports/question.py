@@ -31,6 +31,11 @@ class Question:
     bars: Bars | None = None
     exceptions: bool = False
 
+    @property
+    def by_policy(self) -> bool:
+        """Whether the answer depends on what the policy calls privileged or keeps apart."""
+        return not {"privileged", "separations"}.isdisjoint(_PLACE.findall(self.sql))
+
     def ask(self, clickhouse: ClickHouse, params: Mapping[str, Param]) -> Section:
         """Raises as `ClickHouse.rows` does."""
         places = {name: params[name] for name in _PLACE.findall(self.sql)}
@@ -60,7 +65,8 @@ def report_of(name: str, summary: str, questions: Sequence[Question], filters: M
         sections = tuple(question.ask(clickhouse, params) for question in questions)
         return Answer(sections, tuple(cut_notes(sections, row_limit(given))))
 
-    return Report(name, summary, {**filters, **PERIOD, **LIMIT}, answer)
+    by_policy = any(question.by_policy for question in questions)
+    return Report(name, summary, {**filters, **PERIOD, **LIMIT}, answer, by_policy)
 
 
 def cut_notes(sections: Sequence[Section], limit: int) -> Iterator[str]:

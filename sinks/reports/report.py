@@ -53,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Report:
-    """`params` maps each parameter's name to what it means.
+    """`params` maps each parameter's name to what it means; `by_policy` says that the policy's terms count.
 
     `answer` takes the parameters that were given, and the terms.  It raises `UsageError` for values that it
     cannot use, and as `ClickHouse.run` does.
@@ -63,3 +63,4 @@ class Report:
     summary: str
     params: Mapping[str, str]
     answer: Callable[[ClickHouse, Mapping[str, str], Terms], Answer]
+    by_policy: bool = False

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from own_tables import grant, insert, moment, own_tables
@@ -215,6 +216,26 @@ def test_the_page_needs_nothing_from_elsewhere_and_escapes_every_value(
     assert "<script>alert('x')</script>" in page.text
     assert "\x1b" not in text
     assert [name for name, _ in page.elements].count("h2") == len(PACKS["soc2"])
+
+
+@pytest.mark.usefixtures("here")
+def test_roles_are_privileged_by_the_policy_in_force_or_by_a_file(
+    company: tuple[Settings, ClickHouse],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    def held(*flags: str) -> set[object]:
+        assert main(["report", "privileged_access", "--json", *flags]) == 0
+        printed = capsys.readouterr()
+        assert re.search(r"by policy [0-9a-f]{12}", printed.err)
+        return {row["role"] for row in json.loads(printed.out.splitlines()[0])["rows"]}
+
+    monkeypatch.setenv("KEYTRAIL_KAFKA_BOOTSTRAP", company[0].kafka.bootstrap)
+    assert held() == {"Prod-Admin", HOSTILE}
+    file = tmp_path / "policy.yaml"
+    file.write_text('version: 1\nprivileged_roles: ["READ*"]\n')
+    assert held("--policy", str(file)) == {"reader"}
 
 
 @pytest.mark.usefixtures("here")
