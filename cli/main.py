@@ -27,11 +27,13 @@ COMMANDS = {
     "sql": "run a query in ClickHouse",
     "readers": "who may read the log in ClickHouse: add, remove, list; the same as SQL for a server",
     "report": "answer a common question, such as a key's whole chain over all services",
+    "checkpoints": "show the signed checkpoints and their keys; rotate the key",
     "backtest": "try a policy on past events: what would be new, gone or changed",
     "deadletter": "show records that could not be used",
     "policy": "check, show and compare the files that the rules are tuned by",
     "worker": "run one stream worker (production; `up` starts one by itself)",
     "sink": "run one ClickHouse sink (production; `up` starts one by itself)",
+    "notary": "sign checkpoints of what is stored (production; `up` starts one by itself)",
     "otlp": "take spans and log records from OpenTelemetry (production; `up` starts it by itself)",
     "prepare": "create topics, register schemas, migrate tables (production; `up` does it by itself)",
 }

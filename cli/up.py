@@ -1,7 +1,8 @@
-"""`keytrail up`: the embedded stack, with a worker, a sink and the OTLP receiver."""
+"""`keytrail up`: the embedded stack, with a worker, a sink, the notary and the OTLP receiver."""
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from keytrail.schemas.masters import MasterFile
 from keytrail.schemas.readers import READERS_FILE, ReaderFile
 from keytrail.schemas.settings import Settings, find_data_dir, find_policy_file
 from keytrail.schemas.topics import DEFAULT_PARTITIONS, SINK_GROUP, WORKER_GROUP
+from keytrail.sinks.proof.keyring import KeyringFile
 from keytrail.stream.policies.file import read_policy
 
 _KEYTRAIL = (sys.executable, "-m", "keytrail.cli.main")
@@ -45,6 +47,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="partitions of topics that are not there yet (%(default)s)",
     )
+    parser.add_argument(
+        "--no-notary", action="store_true", help="sign no checkpoints: nothing proves the rows untouched"
+    )
     policy_flag(parser)
 
 
@@ -52,7 +57,9 @@ def run(options: argparse.Namespace) -> int:
     policy = find_policy_file(options.policy)
     if policy is not None:
         read_policy(policy)  # says what is wrong before anything starts
-    applications = Applications(options.workers, options.sinks, options.partitions, policy)
+    applications = Applications(
+        options.workers, options.sinks, options.partitions, policy, notary=not options.no_notary
+    )
     return up(
         find_data_dir(options.data_dir),
         Ports(options.kafka_port, options.registry_port, options.clickhouse_port),
@@ -70,19 +77,23 @@ def run(options: argparse.Namespace) -> int:
             *(*_KEYTRAIL, "up", "--workers", str(options.workers), "--sinks", str(options.sinks)),
             *("--partitions", str(options.partitions)),
             *_policy_flags(policy),
+            *(["--no-notary"] if options.no_notary else []),
             *otlp_flags(options),
         ),
     )
 
 
 class Applications:
-    """The worker and sink processes; each is ready once its consumer group has it as a member."""
+    """The workers and sinks, each ready once its consumer group has it as a member, and the notary."""
 
-    def __init__(self, workers: int, sinks: int, partitions: int, policy: Path | None = None) -> None:
+    def __init__(
+        self, workers: int, sinks: int, partitions: int, policy: Path | None = None, *, notary: bool = True
+    ) -> None:
         self._workers = workers
         self._sinks = sinks
         self._partitions = partitions
         self._policy = policy
+        self._notary = notary
         self._groups: GroupMembers | None = None
 
     def prepare(self, settings: Settings) -> None:
@@ -91,6 +102,9 @@ class Applications:
         masters = MasterFile(settings.masters)
         if not masters.path.exists():
             masters.add()
+        keys = KeyringFile(settings.checkpoint_keys)
+        if self._notary and not keys.path.exists():
+            keys.rotate(time.time_ns() // 1000)
         groups = GroupMembers(settings.kafka)
         for group in (WORKER_GROUP, SINK_GROUP):
             groups.leave_out_present(group)
@@ -100,6 +114,7 @@ class Applications:
         return [
             *self._members("worker", self._workers, WORKER_GROUP, _policy_flags(self._policy)),
             *self._members("sink", self._sinks, SINK_GROUP),
+            *([Part("notary", (*_KEYTRAIL, "notary"))] if self._notary else []),
         ]
 
     def _members(self, command: str, count: int, group: str, flags: Sequence[str] = ()) -> list[Part]:

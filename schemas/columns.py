@@ -20,6 +20,7 @@ Rows = slice | Ints
 NULL = -1
 _ALL = slice(None)
 _PADDING = b"\0" * 16
+_INT_END = 1 << 31
 _MOST_BITS = 56  # in which the eight groups of seven bits of a time, and any shorter number, begin
 
 
@@ -27,9 +28,9 @@ _MOST_BITS = 56  # in which the eight groups of seven bits of a time, and any sh
 class Columns:
     """What was read of the datums in `data`.  Only rows that are `sure` mean anything.
 
-    `starts` and `ends` hold where a text, list or map lies in `data`, `NULL` for null; `numbers` hold longs,
-    0 for null, and the numbers of enums' symbols; `counts` how many items a list or map has, and `firsts`
-    where the texts of its first lie.
+    `starts` and `ends` hold where a text, list or map lies in `data`, `NULL` for null; `numbers` hold longs
+    and ints, 0 for null, and the numbers of enums' symbols; `counts` how many items a list or map has, and
+    `firsts` where the texts of its first lie.
     """
 
     data: bytes
@@ -89,6 +90,12 @@ class _Reading:
 
     def number(self, field: FieldCode) -> None:
         self._numbers[field.name] = self._read_number(_ALL)
+
+    def small_number(self, field: FieldCode) -> None:
+        """A number of 32 bits."""
+        numbers = self._read_number(_ALL)
+        self._doubt |= (numbers < -_INT_END) | (numbers >= _INT_END)
+        self._numbers[field.name] = numbers
 
     def optional_text(self, field: FieldCode) -> None:
         starts, ends = np.full(len(self._at), NULL), np.full(len(self._at), NULL)
@@ -208,6 +215,8 @@ def _step(kind: object) -> Step | None:
             return _Reading.text
         case "long":
             return _Reading.number
+        case "int":
+            return _Reading.small_number
         case ["null", other] if (inner := _step(other)) is _Reading.text:
             return _Reading.optional_text
         case ["null", other] if (inner := _step(other)) is _Reading.number:

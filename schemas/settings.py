@@ -55,7 +55,10 @@ class HttpSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """`masters` is the file of master secrets, which need not be there."""
+    """`masters` is the file of master secrets, `checkpoint_keys` that of the keys that checkpoints are signed
+    with; they need not be there.  `anchor` is a file outside, and `anchor_command` a command, that take
+    copies of the checkpoints; empty: none.
+    """
 
     data_dir: Path
     kafka: KafkaSettings
@@ -63,6 +66,9 @@ class Settings:
     clickhouse: HttpSettings
     database: str = "keytrail"
     masters: Path = Path("masters.json")
+    checkpoint_keys: Path = Path("checkpoint-keys.json")
+    anchor: str = ""
+    anchor_command: str = ""
 
 
 def load_settings(
@@ -115,6 +121,9 @@ def load_settings(
         clickhouse=http(clickhouse, "clickhouse"),
         database=lookup(None, "clickhouse", "database") or "keytrail",
         masters=Path(lookup(None, "signing", "masters") or folder / "masters.json"),
+        checkpoint_keys=Path(lookup(None, "proof", "keys") or folder / "checkpoint-keys.json"),
+        anchor=lookup(None, "proof", "anchor"),
+        anchor_command=lookup(None, "proof", "anchor_command"),
     )
 
 

@@ -31,10 +31,17 @@ SIGNALS = Topic("keytrail.signals", "entity", config={"retention.ms": str(_WEEK_
 ANOMALIES = Topic("keytrail.anomalies", "entity", config=_KEEP)
 DEAD_LETTERS = Topic("keytrail.deadletter", "source place", config=_KEEP)
 KEYS = Topic("keytrail.keys", "key_id", per_partition=False, config=_COMPACTED)
+DEPARTURES = Topic("keytrail.departures", "subject", per_partition=False, config=_COMPACTED)
 SUBJECT_STATE = Topic("keytrail.state.subjects", "subject", config=_COMPACTED)
 FINDING_STATE = Topic("keytrail.state.findings", "entity", config=_COMPACTED)
 
-ALL_TOPICS = (EVENTS, ENRICHED, SIGNALS, ANOMALIES, DEAD_LETTERS, KEYS, SUBJECT_STATE, FINDING_STATE)
+# Partition by partition as the enriched topic, so that a log's newest checkpoint stands at an end.
+CHECKPOINTS = Topic("keytrail.checkpoints", "log", config=_KEEP)
+
+ALL_TOPICS = (
+    *(EVENTS, ENRICHED, SIGNALS, ANOMALIES, DEAD_LETTERS, KEYS, DEPARTURES),
+    *(SUBJECT_STATE, FINDING_STATE, CHECKPOINTS),
+)
 DEFAULT_PARTITIONS = 4
 
 # The consumer groups that read them.

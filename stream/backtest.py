@@ -5,14 +5,14 @@ key are judged anew when its record changes, which ends in the same findings.
 """
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from keytrail.schemas.records import Anomaly, Micros, Signal
 from keytrail.schemas.topics import Topic
 from keytrail.stream.at_hand import Slot
-from keytrail.stream.event_stage import EventBatch, EventStage
+from keytrail.stream.event_stage import EventBatch, EventOutput, EventStage
 from keytrail.stream.finding_stage import FindingOutput, FindingStage
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.policy import Policy
@@ -42,10 +42,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a changelog would be told: by partition of the events topic, and of the findings."""
+    """What changelogs would be told, by partition of the events topic and of findings; and all workers."""
 
     events: Mapping[int, Sequence[StateChange]]
     findings: Sequence[StateChange]
+    departures: Sequence[StateChange]
 
 
 class Trial:
@@ -73,13 +74,17 @@ class Trial:
             self._stages[partition] = stage
         return stage
 
-    def judge(self, batches: Mapping[int, EventBatch]) -> Changes:
-        """Take the next batch of each partition in."""
-        changes: dict[int, Sequence[StateChange]] = {}
+    def judge(
+        self, batches: Mapping[int, EventBatch], records: Mapping[int, Sequence[SourceRecord]]
+    ) -> Changes:
+        """Take the next batch of each partition in; `records` are what the batches were read from."""
+        changes: dict[int, list[StateChange]] = {}
         signals: list[list[Signal]] = []
+        departures: list[StateChange] = []
         for partition, batch in batches.items():
             output = self.event_stage(partition).process(batch)
             changes[partition] = output.changes
+            departures += output.departures
             signals.append(output.signals)
             self.counts.records += len(batch.offsets)
             self.counts.events += len(output.enriched)
@@ -87,7 +92,18 @@ class Trial:
             self.counts.dead += len(output.dead)
         # Each partition's in its own order, and among each other by time.
         merged = heapq.merge(*signals, key=lambda signal: signal.last_seen)
-        return Changes(changes, self._keep(self.finding_stage.process(merged)))
+        findings = self._keep(self.finding_stage.process(merged))
+        for partition, some in records.items():
+            for output in self._judge_anew(partition, some):
+                changes[partition] += output.changes
+                findings += self._keep(self.finding_stage.process(output.signals))
+        return Changes(changes, findings, departures)
+
+    def _judge_anew(self, partition: int, records: Sequence[SourceRecord]) -> Iterator[EventOutput]:
+        """Uses of keys of whose owners another partition of the same batches told that they left."""
+        stage, by_offset = self.event_stage(partition), {record.offset: record for record in records}
+        while due := stage.due():
+            yield stage.rejudge(due, [by_offset[offset] for offset in due.offsets if offset in by_offset])
 
     def findings(self) -> list[Anomaly]:
         """The latest state of each finding."""
@@ -125,7 +141,7 @@ class Backtest:
         batches = {
             partition: reading.event_stage(partition).read(some) for partition, some in records.items()
         }
-        return [trial.judge(batches) for trial in self.trials]
+        return [trial.judge(batches, records) for trial in self.trials]
 
 
 class _ReadOnly:

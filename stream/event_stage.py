@@ -16,6 +16,7 @@ from keytrail.stream.access_form import pack, unpack
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.conduct.tallies import Tallies
 from keytrail.stream.dead_share import DeadShare
+from keytrail.stream.departures import left_at, record_of
 from keytrail.stream.enrichment import Enricher
 from keytrail.stream.judging import Judge
 from keytrail.stream.keys import KeyDirectory
@@ -53,13 +54,17 @@ class EventBatch:
 
 @dataclass(frozen=True)
 class EventOutput:
-    """What a batch gives: (key, value) of enriched records in order, signals, dead letters, state changes."""
+    """What a batch gives: (key, value) of enriched records in order, signals, dead letters, state changes.
+
+    `departures` are records of the topic that all partitions hear of.
+    """
 
     enriched: list[tuple[bytes, bytes]]
     signals: list[Signal]
     dead: list[DeadLetter]
     changes: list[StateChange]
     duplicates: int
+    departures: list[StateChange]
 
 
 class EventStage:
@@ -86,6 +91,7 @@ class EventStage:
         self._tallies = Tallies(policy.version)
         self._enricher = Enricher(partition, policy.version)
         self._subjects: StateStore[SubjectAccess] = StateStore("subject", pack, unpack)
+        self._departures: dict[str, Micros | None] = {}
         self._seen = SeenIds()
         self._book = EventBook()
         self._dead_share = DeadShare()
@@ -136,7 +142,9 @@ class EventStage:
                 signals=len(signals),
             )
         )
-        return EventOutput(enriched, signals, batch.dead, self._take_changes(), duplicates)
+        departures = [record_of(subject, left) for subject, left in self._departures.items()]
+        self._departures.clear()
+        return EventOutput(enriched, signals, batch.dead, self._take_changes(), duplicates, departures)
 
     def due(self) -> Due:
         """What is to be judged anew, since more is known of keys than when their uses came."""
@@ -150,7 +158,7 @@ class EventStage:
         reads = {read.offset: read for read in self._reader.read_batch(records) if isinstance(read, Readable)}
         signals = self._rejudge.judge(due.names, reads, self._clock(), self._policy.version)
         self._book.add_signals(len(signals))
-        return EventOutput([], signals, [], self._take_changes(), 0)
+        return EventOutput([], signals, [], self._take_changes(), 0, [])
 
     def _take_changes(self) -> list[StateChange]:
         # The ledger comes last: a check finds it at the end of the changelog.
@@ -178,6 +186,10 @@ class EventStage:
         if subject is not None and (change := subject.apply(event)) is not Change.NOTHING:
             findings += self._judge.subject(event, subject, change, book)
             self._subjects.put(whose, subject)
+            if change is Change.HOLDING and subject.deleted is not None:
+                # Known here at once, and elsewhere once it is committed.
+                left = self._departures[whose] = left_at(subject)
+                self._keys.owner_leaves(whose, left)
         return whose.encode(), self._enricher.enrich(read, key, findings, place)
 
     def _watch(self, batch: EventBatch) -> None:

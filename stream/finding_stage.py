@@ -15,7 +15,7 @@ from keytrail.stream.detections.role_sprawl import sprawls
 from keytrail.stream.exemptions import exemption_of, next_end
 from keytrail.stream.findings import Finding
 from keytrail.stream.ledger import FindingBook
-from keytrail.stream.peers import Candidate, Team
+from keytrail.stream.peers import Candidate, Team, Usual
 from keytrail.stream.policy import Exemption, Policy
 from keytrail.stream.store import StateChange, StateStore
 
@@ -119,15 +119,21 @@ class FindingStage:
     def _compare(self, signal: Signal, profile: Profile) -> Iterator[str]:
         """Set the subject among its peers; where the median moves, the other candidates are judged anew."""
         team = self._teams.get(profile.team) or Team()
-        median, members = team.median, team.members
+        # Only where others are candidates does it matter to them what was usual before.
+        before = team.usual() if self._candidates_of.get(profile.team) else None
         team.count(profile)
         self._teams.put(profile.team, team)
         self._watch(signal, profile)
-        least = self._policy.sprawl.least_peers
-        moved = team.median != median or (team.members >= least) != (members >= least)
-        names = self._candidates_of.get(profile.team, set())
+        names = self._candidates_of.get(profile.team)
+        if not names:
+            return
+        usual, least = team.usual(), self._policy.sprawl.least_peers
+        moved = before is not None and (
+            (before.median, before.spread) != (usual.median, usual.spread)
+            or (before.members >= least) != (usual.members >= least)
+        )
         for subject in sorted(names) if moved else names & {signal.entity}:
-            yield from self._judge(peers.candidate_key(profile.team, subject), team)
+            yield from self._judge(peers.candidate_key(profile.team, subject), usual)
 
     def _watch(self, signal: Signal, profile: Profile) -> None:
         """Keep the member among the candidates where it holds enough, or has been found out."""
@@ -140,16 +146,16 @@ class FindingStage:
         elif known is not None:
             self._drop(name)
 
-    def _judge(self, name: str, team: Team) -> Iterator[str]:
+    def _judge(self, name: str, usual: Usual) -> Iterator[str]:
         candidate = self._candidates.get(name)
         if candidate is None:
             return
         profile, held = candidate.profile, candidate.sprawls
-        candidate.sprawls = sprawls(profile, team.median, team.members, self._policy)
+        candidate.sprawls = sprawls(profile, usual, self._policy)
         if candidate.sprawls != held:
             self._candidates.put(name, candidate)
         if candidate.sprawls or held:
-            yield from self._apply(_verdict(candidate.signal, profile, candidate.sprawls, team))
+            yield from self._apply(_verdict(candidate.signal, profile, candidate.sprawls, usual))
         if not candidate.sprawls and profile.roles < self._policy.sprawl.least_roles:
             self._drop(name)
 
@@ -210,18 +216,19 @@ class FindingStage:
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 
 
-def _verdict(about: Signal, profile: Profile, holds: bool, team: Team) -> Signal:
+def _verdict(about: Signal, profile: Profile, holds: bool, usual: Usual) -> Signal:
     """The subject's signal with the team's word in it."""
     summary = (
         f"{about.entity} holds {profile.roles} roles, {profile.unused} of them unused; "
-        f"the median in its team {profile.team} is {team.median:g}."
+        f"the median in its team {profile.team} is {usual.median:g}."
     )
     details = {
         "roles": str(profile.roles),
         "unused": str(profile.unused),
         "grown": str(profile.grown),
-        "peers_median": f"{team.median:g}",
-        "peers": str(team.members),
+        "peers_median": f"{usual.median:g}",
+        "peers_spread": f"{usual.spread:g}",
+        "peers": str(usual.members),
     }
     return Signal(
         **{

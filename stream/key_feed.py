@@ -1,4 +1,4 @@
-"""Keeps the key directory up to date from the topic of keys, in a thread of its own."""
+"""Keeps the key directory up to date from the topics of keys and of departures, in a thread of its own."""
 
 import logging
 import threading
@@ -6,13 +6,22 @@ from contextlib import suppress
 from functools import partial
 from time import monotonic
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from keytrail.schemas.damage import is_damage
 from keytrail.schemas.errors import UnavailableError
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
-from keytrail.schemas.topics import KEYS
+from keytrail.schemas.topics import DEPARTURES, KEYS, Topic
+from keytrail.stream import departures
+from keytrail.stream.errors import StateFormError
 from keytrail.stream.key_reading import KeyReader
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.patience import until_available
@@ -27,10 +36,14 @@ _BATCH = 1000
 
 
 class KeyFeed:
-    """`catch_up` makes the directory as fresh as the topic; between calls the thread follows it, until the
-    process ends."""
+    """`catch_up` makes the directory as fresh as the topic of keys; between calls the thread follows both
+    topics, until the process ends.
+
+    Departures are not waited for: uses of a key whose owner turns out to have left are judged anew.
+    """
 
     def __init__(self, kafka: KafkaSettings, registry: Registry, directory: KeyDirectory) -> None:
+        self._directory = directory
         self._reader = KeyReader(registry, directory)
         self._config = kafka.reader(
             group_id="keytrail-keys",
@@ -52,20 +65,23 @@ class KeyFeed:
 
     def start(self) -> None:
         """Load every key, then follow the topic.  Blocks until Kafka has the topic and it is read."""
-        partitions = until_available(_WHO, self._partitions)
-        self._applied = dict.fromkeys(partitions, 0)
-        self._consumer.assign([TopicPartition(KEYS.name, p, OFFSET_BEGINNING) for p in partitions])
+        places = []
+        for topic in (KEYS, DEPARTURES):
+            partitions = until_available(_WHO, partial(self._partitions, topic))
+            places += [TopicPartition(topic.name, p, OFFSET_BEGINNING) for p in partitions]
+        self._applied = {place.partition: 0 for place in places if place.topic == KEYS.name}
+        self._consumer.assign(places)
         self._asking = self._new_asking()
         self._thread.start()
         until_available(_WHO, self.catch_up)
 
-    def _partitions(self) -> list[int]:
+    def _partitions(self, wanted: Topic) -> list[int]:
         try:
-            topic = self._consumer.list_topics(KEYS.name, _QUERY_S).topics[KEYS.name]
+            topic = self._consumer.list_topics(wanted.name, _QUERY_S).topics[wanted.name]
         except KafkaException as error:
             raise self._unavailable(error) from error
         if topic.error is not None or not topic.partitions:
-            raise UnavailableError(f"Topic {KEYS.name} is not there.", "Run `keytrail prepare`.")
+            raise UnavailableError(f"Topic {wanted.name} is not there.", "Run `keytrail prepare`.")
         return list(topic.partitions)
 
     def catch_up(self) -> None:
@@ -131,20 +147,32 @@ class KeyFeed:
             messages = [first, *self._consumer.consume(_BATCH, 0)] if first is not None else []
             for message in messages:
                 if message.error() is None:
-                    place = f"{KEYS.name} offset {message.offset()}"
-                    apply = partial(self._reader.apply, message.key(), message.value(), place)
-                    until_available(_WHO, apply)
+                    self._apply(message)
             if messages:
                 with self._moved:
                     for message in messages:
-                        error = message.error()
-                        if error is not None and is_damage(error):
-                            self._damage = f"{KEYS.name}/{message.partition()} cannot be read: {error.str()}."
-                        offset, partition = message.offset(), message.partition()
-                        if offset is None or partition is None:
-                            continue
-                        if error is None:
-                            self._applied[partition] = offset + 1
-                        elif error.code() == KafkaError._PARTITION_EOF:
-                            self._applied[partition] = max(offset, self._applied[partition])
+                        self._move(message)
                     self._moved.notify_all()
+
+    def _apply(self, message: Message) -> None:
+        place = f"{message.topic()} offset {message.offset()}"
+        if message.topic() == KEYS.name:
+            apply = partial(self._reader.apply, message.key(), message.value(), place)
+            until_available(_WHO, apply)
+            return
+        try:
+            self._directory.owner_leaves(*departures.read(message.key() or b"", message.value()))
+        except (StateFormError, ValueError, TypeError) as error:
+            logger.error("%s is no departure (%s); it is left out.", place, error)
+
+    def _move(self, message: Message) -> None:
+        """Note how far the topic of keys has been applied."""
+        error, offset, partition = message.error(), message.offset(), message.partition()
+        if error is not None and is_damage(error):
+            self._damage = f"{message.topic()}/{partition} cannot be read: {error.str()}."
+        if offset is None or partition is None or message.topic() != KEYS.name:
+            return
+        if error is None:
+            self._applied[partition] = offset + 1
+        elif error.code() == KafkaError._PARTITION_EOF:
+            self._applied[partition] = max(offset, self._applied[partition])

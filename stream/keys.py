@@ -8,6 +8,7 @@ from keytrail.schemas.errors import UsageError
 from keytrail.schemas.hours import parse_hours
 from keytrail.schemas.records import Event, Key, Micros
 from keytrail.stream.lineage import Lineage
+from keytrail.stream.owners import Owners
 
 
 @dataclass(frozen=True)
@@ -15,19 +16,21 @@ class KeyAtEvent:
     """The key an event names, judged at the event's time.
 
     `status` is none (no key stated), unknown, active, expired, revoked or suspended.  `key` is
-    None for the first two.  `ancestors` are the keys that it was issued by, its parent first, as of now.
+    None for the first two.  `ancestors` are the keys that it was issued by, its parent first, as of now;
+    `owner_left` is when its owner was deleted, as far as that is known now.
     `remembered` is for rules: what they worked out about this key.
     """
 
     status: str
     key: Key | None
     ancestors: tuple[Key, ...] = ()
+    owner_left: Micros | None = None
     remembered: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def record_name(self) -> str:
         """Names what is known of the key, as far as its uses are judged by it; "" stands for no key."""
-        return record_name(self.key, self.ancestors)
+        return record_name(self.key, self.ancestors, self.owner_left)
 
 
 NO_KEY = KeyAtEvent("none", None)
@@ -47,12 +50,13 @@ def status_at(key: Key, at: Micros) -> str:
     return "active"
 
 
-def record_name(key: Key | None, ancestors: tuple[Key, ...]) -> str:
+def record_name(key: Key | None, ancestors: tuple[Key, ...], owner_left: Micros | None) -> str:
     """See `KeyAtEvent.record_name`.  Of ancestors it matters how many they are, and which were revoked."""
     if key is None:
         return ""
     revoked = "".join(f"<{a.key_id}@{a.version}" for a in ancestors if a.revoked_at is not None)
-    return f"{key.key_id}@{key.version}" + (f"^{len(ancestors)}{revoked}" if ancestors else "")
+    above = f"^{len(ancestors)}{revoked}" if ancestors else ""
+    return f"{key.key_id}@{key.version}{above}" + (f"!{owner_left}" if owner_left is not None else "")
 
 
 def usable(key: Key) -> tuple[Key, list[str]]:
@@ -90,6 +94,7 @@ class KeyDirectory:
         self._changes = 0
         self._changed_at: dict[str, int] = {}  # names, the latest change last
         self._lineage = Lineage(self._by_own_id)
+        self._owners = Owners()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -105,7 +110,7 @@ class KeyDirectory:
             if known is not None and known.key.version > key.version:
                 return []
             self._drop_aliases(known)
-            self._by_id[key.key_id] = _Known(key)
+            self._by_id[key.key_id] = _Known(key, self._owners.left_at(key.owner))
             self._note_change(known.key if known else None, key)
             return [a for a in key.aliases if self._id_of_alias.setdefault(a, key.key_id) != key.key_id]
 
@@ -115,6 +120,17 @@ class KeyDirectory:
             self._drop_aliases(known)
             if known is not None:
                 self._note_change(known.key, None)
+
+    def owner_leaves(self, owner: str, at: Micros | None) -> None:
+        """The owner of keys was deleted then, or (None) is there again."""
+        with self._lock:
+            if not self._owners.leave(owner, at):
+                return
+            known = [self._by_id[key_id] for key_id in self._owners.keys_of(owner)]
+            for one in known:
+                one.leave(at)
+            if known:
+                self._note([one.key for one in known])
 
     @property
     def mark(self) -> int:
@@ -152,8 +168,10 @@ class KeyDirectory:
     def record_name(self, name: str) -> str:
         """Names what is known now of the key with this id or alias; see `KeyAtEvent.record_name`."""
         with self._lock:
-            key = self.find(name)
-            return record_name(key, self._lineage.ancestors(key) if key else ())
+            known = self._find(name)
+            if known is None:
+                return ""
+            return record_name(known.key, self._lineage.ancestors(known.key), known.owner_left)
 
     def _find(self, name: str | None) -> "_Known | None":
         if name is None:
@@ -167,9 +185,13 @@ class KeyDirectory:
     def _note_change(self, before: Key | None, after: Key | None) -> None:
         """The key's uses are due to be judged anew, and where it matters to them those of its descendants."""
         self._lineage.link(before, after)
+        self._owners.link(before, after)
         concerned = [key for key in (before, after) if key is not None]
         if before is None or after is None or _as_ancestor(before) != _as_ancestor(after):
             concerned += self._lineage.descendants(concerned[0].key_id)
+        self._note(concerned)
+
+    def _note(self, concerned: list[Key]) -> None:
         self._changes += 1
         for name in {name for key in concerned for name in (key.key_id, *key.aliases)}:
             self._changed_at.pop(name, None)
@@ -192,8 +214,9 @@ class _Known:
     `mark` tells as of which change its ancestors are.
     """
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key, owner_left: Micros | None) -> None:
         self.key = key
+        self.owner_left = owner_left
         self.mark = -1
         self._ancestors: tuple[Key, ...] = ()
         self._views: dict[str, KeyAtEvent] = {}
@@ -204,9 +227,13 @@ class _Known:
             self._ancestors = ancestors
             self._views = {}
 
+    def leave(self, at: Micros | None) -> None:
+        self.owner_left = at
+        self._views = {}
+
     def at(self, time: Micros) -> KeyAtEvent:
         status = status_at(self.key, time)
         view = self._views.get(status)
         if view is None:
-            view = self._views[status] = KeyAtEvent(status, self.key, self._ancestors)
+            view = self._views[status] = KeyAtEvent(status, self.key, self._ancestors, self.owner_left)
         return view

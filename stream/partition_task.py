@@ -23,7 +23,7 @@ from functools import partial
 from keytrail.schemas.records import Signal
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
-from keytrail.schemas.topics import ENRICHED, EVENTS, FINDING_STATE, SIGNALS, SUBJECT_STATE, Topic
+from keytrail.schemas.topics import DEPARTURES, ENRICHED, EVENTS, FINDING_STATE, SIGNALS, SUBJECT_STATE, Topic
 from keytrail.stream.again import read_again
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.compacted import read_to_end
@@ -38,7 +38,7 @@ from keytrail.stream.rejudging import Due
 from keytrail.stream.signal_reading import Found, SignalReader
 from keytrail.stream.source import SourceRecord
 from keytrail.stream.store import StateChange
-from keytrail.stream.transaction import GroupOffsets, Outgoing, TransactionalWriter
+from keytrail.stream.transaction import BY_KEY, GroupOffsets, Outgoing, TransactionalWriter
 
 logger = logging.getLogger(__name__)
 
@@ -281,6 +281,7 @@ class EventTask(PartitionTask):
             self._outbox.enriched(ENRICHED, self.partition, output.enriched),
             self._outbox.signals(output.signals),
             self._outbox.dead_letters(output.dead),
+            self._outbox.changes(DEPARTURES, BY_KEY, output.departures),
             self._outbox.changes(SUBJECT_STATE, self.partition, output.changes),
         ]
 

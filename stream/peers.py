@@ -1,6 +1,7 @@
 """A team: how many roles its members hold, and who of them holds so many that it may be too many."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from keytrail.schemas.records import Occurrence, Profile, Signal
@@ -18,30 +19,30 @@ class Candidate:
     sprawls: bool = False
 
 
+@dataclass(frozen=True)
+class Usual:
+    """What is usual in a team: roles held by those of its members who hold any.
+
+    `spread` is the median of their distances from the median.  All are 0 in an empty team.
+    """
+
+    members: int
+    median: float
+    spread: float
+
+
 @dataclass
 class Team:
     """`members_by_roles` counts the members who hold so many roles; those who hold none are left out."""
 
     members_by_roles: dict[int, int] = field(default_factory=dict)
 
-    @property
-    def members(self) -> int:
-        return sum(self.members_by_roles.values())
-
-    @property
-    def median(self) -> float:
-        """The median of roles held by members who hold any; 0.0 for an empty team."""
-        members = self.members
-        return (self._rank((members - 1) // 2) + self._rank(members // 2)) / 2 if members else 0.0
-
-    def _rank(self, rank: int) -> int:
-        """Roles held by the member of this rank, counted from 0 at the fewest."""
-        passed = 0
-        for roles in sorted(self.members_by_roles):
-            passed += self.members_by_roles[roles]
-            if rank < passed:
-                return roles
-        raise IndexError(rank)
+    def usual(self) -> Usual:
+        median = _median(self.members_by_roles)
+        by_distance: dict[float, int] = {}
+        for roles, members in self.members_by_roles.items():
+            by_distance[abs(roles - median)] = by_distance.get(abs(roles - median), 0) + members
+        return Usual(sum(self.members_by_roles.values()), median, _median(by_distance))
 
     def count(self, profile: Profile) -> None:
         """A member's number of roles went from `previous_roles` to `roles`."""
@@ -52,6 +53,22 @@ class Team:
                     self.members_by_roles[roles] = left
                 else:
                     self.members_by_roles.pop(roles, None)
+
+
+def _median(counts: Mapping[float, int] | Mapping[int, int]) -> float:
+    """Of values that are there so often; 0.0 where there are none."""
+    total = sum(counts.values())
+    return (_ranked(counts, (total - 1) // 2) + _ranked(counts, total // 2)) / 2 if total else 0.0
+
+
+def _ranked(counts: Mapping[float, int] | Mapping[int, int], rank: int) -> float:
+    """The value of this rank, counted from 0 at the least."""
+    passed = 0
+    for value, times in sorted(counts.items()):
+        passed += times
+        if rank < passed:
+            return value
+    raise IndexError(rank)
 
 
 def candidate_key(team: str, subject: str) -> str:

@@ -20,6 +20,7 @@ class SprawlLimits:
 
     least_roles: int = 8
     times_peers: float = 2.0
+    peers_deviations: float = 3.0
     least_peers: int = 5
     lonely_roles: int = 15
     unused_days: int = 90
@@ -59,6 +60,13 @@ class LineageLimits:
     most_depth: int = 2
     grace_days: int = 7
     compromise_reasons: tuple[str, ...] = ("*compromis*", "*leak*", "*stolen*", "*lost*", "*phish*")
+
+
+@dataclass(frozen=True)
+class OrphanLimits:
+    """How long a key may outlive its owner; see `detections.orphaned_key`."""
+
+    grace_days: int = 1
 
 
 @dataclass(frozen=True)
@@ -161,6 +169,7 @@ class Policy:
         ),
     )
     lineage: LineageLimits = field(default_factory=LineageLimits)
+    orphans: OrphanLimits = field(default_factory=OrphanLimits)
     burst: BurstLimits = field(default_factory=BurstLimits)
     dormancy: DormancyLimits = field(default_factory=DormancyLimits)
     networks: NetworkLimits = field(default_factory=NetworkLimits)

@@ -11,7 +11,6 @@ from keytrail.producers.simulation.calendar import DAY, DAYS, HOUR, MINUTE, hour
 from keytrail.producers.simulation.company import Member, Posture
 from keytrail.producers.simulation.inventory import take_inventory
 from keytrail.producers.simulation.roles import WORKPLACE, Role
-from keytrail.producers.simulation.scribe import IDENTITY_SERVICE
 from keytrail.producers.simulation.stage import FIRST_DAY, Shift, Stage
 from keytrail.schemas.records import Event, Micros
 
@@ -80,20 +79,7 @@ class _Lifecycle:
         key = f"key/{member.key_id}"
         stage.keys.issued(member.key_id, at, identity.key_id)
         stage.tell(
-            scribe.event(
-                Micros(at - _STEP),
-                "create",
-                identity,
-                service=IDENTITY_SERVICE,
-                key_id=identity.key_id,
-                subject=member.name,
-                team=member.team,
-                environment="production",
-                resource=f"account/{member.name}",
-                source_ip=identity.addresses[0],
-                ticket=ticket,
-                after='{"state": "active"}',
-            ),
+            scribe.account(Micros(at - _STEP), "create", member, ticket),
             scribe.change(at, "issue_key", member, resource=key, ticket=ticket, reason="new colleague"),
         )
         self._grant(member, member.roles, at, ticket, "new colleague", member)
@@ -118,20 +104,7 @@ class _Lifecycle:
                 ticket=ticket,
                 reason="left the company",
             ),
-            scribe.event(
-                Micros(at + 8 * _STEP),
-                "delete",
-                identity,
-                service=IDENTITY_SERVICE,
-                key_id=identity.key_id,
-                subject=member.name,
-                team=member.team,
-                environment="production",
-                resource=f"account/{member.name}",
-                source_ip=identity.addresses[0],
-                ticket=ticket,
-                before='{"state": "active"}',
-            ),
+            scribe.account(Micros(at + 8 * _STEP), "delete", member, ticket),
         )
 
     def _move(self, member: Member) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from random import Random
+from typing import Literal
 
 from keytrail.producers.simulation import ids, words
 from keytrail.producers.simulation.calendar import SECOND
@@ -88,6 +89,26 @@ class Scribe:
             expires_at=expires_at,
             outcome=outcome,
             error=None if outcome == "success" else "access denied",
+        )
+
+    def account(self, at: Micros, action: Literal["create", "delete"], member: Member, ticket: str) -> Event:
+        """The member's account comes or goes, by the identity service."""
+        by = self._company.identity
+        state = '{"state": "active"}'
+        return self.event(
+            at,
+            action,
+            by,
+            service=IDENTITY_SERVICE,
+            key_id=by.key_id,
+            subject=member.name,
+            team=member.team,
+            environment=by.environments[0],
+            resource=f"account/{member.name}",
+            source_ip=by.addresses[0],
+            ticket=ticket,
+            before=state if action == "delete" else None,
+            after=state if action == "create" else None,
         )
 
     def event(

@@ -1,11 +1,11 @@
 """Where the period is planned: the company, chance, and the plan as it grows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 
-from keytrail.producers.simulation.calendar import DAY, DAYS, MINUTE, SECOND, Calendar
+from keytrail.producers.simulation.calendar import DAY, DAYS, HOUR, MINUTE, SECOND, Calendar, hour_of
 from keytrail.producers.simulation.company import Company, Member, Posture
 from keytrail.producers.simulation.keys import KeyRing, Scope
 from keytrail.producers.simulation.scribe import Scribe
@@ -115,6 +115,12 @@ class Stage:
             parent_key=parent_key,
             break_glass=break_glass,
         )
+
+    def retire(self, member: Member, at: Micros) -> None:
+        """Ordinary traffic sees no more of a claimed member from the hour before on."""
+        usual = Posture(member, member.team, member.roles, member.key_id, None, self.calendar.end, False)
+        hour = hour_of(at, self.calendar.begin)
+        self.plan.shifts.append(Shift(Micros(hour - HOUR), member.number, replace(usual, is_present=False)))
 
     def tell(self, *events: Event) -> None:
         """These events happen; to tell one again changes nothing."""

@@ -26,6 +26,7 @@ from keytrail.stream.detections import (
     mover_keeps_roles,
     new_network,
     orphaned_child_key,
+    orphaned_key,
     out_of_scope,
     outside_change_window,
     overdue_grant,
@@ -111,6 +112,7 @@ EVENT_RULES: tuple[EventRule, ...] = (
         statuses=frozenset({"active"}),
         of_key=True,
     ),
+    EventRule(orphaned_key.judge, (orphaned_key.RULE,), statuses=frozenset({"active"}), of_key=True),
     EventRule(trust_change.judge, (trust_change.RULE,), actions=frozenset({"update_trust"})),
     EventRule(
         outside_change_window.judge,

@@ -1,15 +1,20 @@
 """Role sprawl: a subject holds far more roles than its peers, and does not use them or gathers them fast.
 
-Formula, with n roles held, m the median of roles held by the members of its team who hold any:
+Formula, with n roles held, m the median of roles held by the members of its team who hold any, and d the
+median of their distances from m:
 
-    n >= least_roles  and  n >= times_peers * m  and  (2 * unused >= n  or  grown >= growth_roles)
+    n >= least_roles  and  n >= times_peers * m  and  n >= m + peers_deviations * 1.4826 * d
+    and  (2 * unused >= n  or  grown >= growth_roles)
 
-`unused` counts roles not used within `unused_days` before the subject's latest event, `grown` those
-granted within `growth_days` before it.  A team of fewer than `least_peers` says nothing about what
-is usual: there n >= lonely_roles takes the place of the second part.  Resolves when it no longer holds.
+Where the members of a team differ widely, twice the median is nothing unusual; 1.4826 * d is like a standard
+deviation that outliers, the sprawl itself among them, do not move.  `unused` counts roles not used within
+`unused_days` before the subject's latest event, `grown` those granted within `growth_days` before it.  A team
+of fewer than `least_peers` says nothing about what is usual: there n >= lonely_roles takes the place of the
+second and third parts.  Resolves when it no longer holds.
 
 False positives: people who really do several jobs; on-call roles that lie unused by design.
-ATT&CK T1098.003 (Additional Cloud Roles); OWASP NHI5:2025 (Overprivileged NHI).
+ATT&CK T1098.003 (Additional Cloud Roles); OWASP NHI5:2025 (Overprivileged NHI).  Source of the idea for d:
+Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993).
 
 The first half (`profile_of`) runs where the subject's events are; the second (`sprawls`) where its
 team's profiles come together.
@@ -18,10 +23,12 @@ team's profiles come together.
 from keytrail.schemas.records import Event, Profile
 from keytrail.stream.access import SubjectAccess
 from keytrail.stream.detections.verdict import Rule, Verdict
+from keytrail.stream.peers import Usual
 from keytrail.stream.policy import Policy
 
-RULE = Rule("role_sprawl", 1, "condition", "high", "T1098.003", measure="figure")
+RULE = Rule("role_sprawl", 2, "condition", "high", "T1098.003", measure="figure")
 _EVIDENCE = 10
+_DEVIATION = 1.4826  # of a normal distribution, in median distances from the median
 
 
 def judge(event: Event, access: SubjectAccess, policy: Policy) -> list[Verdict]:
@@ -55,12 +62,14 @@ def profile_of(access: SubjectAccess, previous_roles: int, policy: Policy) -> Pr
     )
 
 
-def sprawls(profile: Profile, median: float, members: int, policy: Policy) -> bool:
+def sprawls(profile: Profile, usual: Usual, policy: Policy) -> bool:
     limits = policy.sprawl
     if profile.roles < limits.least_roles:
         return False
-    if members >= limits.least_peers:
-        if profile.roles < limits.times_peers * median:
+    if usual.members >= limits.least_peers:
+        if profile.roles < limits.times_peers * usual.median:
+            return False
+        if profile.roles < usual.median + limits.peers_deviations * _DEVIATION * usual.spread:
             return False
     elif profile.roles < limits.lonely_roles:
         return False

@@ -18,6 +18,7 @@ from keytrail.stream.policy import (
     FlappingLimits,
     LineageLimits,
     MoverLimits,
+    OrphanLimits,
     Policy,
     Separation,
     Signing,
@@ -52,6 +53,10 @@ _SPRAWL = Record(
         "least_roles": Field(Whole(1, 1_000), "Fewer roles than this are never too many."),
         "times_peers": Field(
             Decimal(1, 100), "So many times the median of the team's members are too many roles."
+        ),
+        "peers_deviations": Field(
+            Decimal(0, 100),
+            "And so many deviations above it, where the members of the team differ.",
         ),
         "least_peers": Field(
             Whole(1, 10_000), "A team of fewer members does not say what is usual; `lonely_roles` does."
@@ -97,6 +102,11 @@ _LINEAGE = Record(
             _patterns("a reason's pattern", "*leak*"), "Revoked for such a reason there is no grace."
         ),
     },
+)
+
+_ORPHANS = Record(
+    OrphanLimits,
+    {"grace_days": Field(Whole(0, 3_650), "A key may be used for so many days after its owner left.")},
 )
 
 _CHANGE_WINDOW = Record(
@@ -166,6 +176,7 @@ FORM = Record(
             Several(_CHANGE_WINDOW, name_of=attrgetter("name")), "When certain changes are to be made."
         ),
         "lineage": Field(_LINEAGE, "How far keys may issue keys, and what becomes of them."),
+        "orphans": Field(_ORPHANS, "How long a key may outlive its owner."),
         **CONDUCT,
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),

@@ -11,7 +11,7 @@ from waiting import wait_until
 from world import World
 
 from keytrail.cli.main import main
-from keytrail.schemas.records import Event, Key
+from keytrail.schemas.records import Anomaly, Event, Key
 from keytrail.schemas.settings import Settings
 from keytrail.sinks.clickhouse.http import ClickHouse
 
@@ -57,9 +57,13 @@ def expected_findings(keys: Iterable[Key], events: Iterable[Event]) -> set[Findi
     latest = max(event.occurred_at for event in every)
     world = World(keys, clock=lambda: latest)
     world.send(*every, batch=5000)
+    return finding_rows(world.current().values())
+
+
+def finding_rows(anomalies: Iterable[Anomaly]) -> set[FindingRow]:
     return {
         FindingRow(a.rule, a.entity, a.cause, a.status != "resolved", a.count, tuple(a.evidence))
-        for a in world.current().values()
+        for a in anomalies
     }
 
 
@@ -109,13 +113,13 @@ class Pipeline:
             for row in rows
         }
 
-    def wait_for_findings(self, expected: set[FindingRow]) -> None:
+    def wait_for_findings(self, expected: Iterable[FindingRow]) -> None:
         """Wait until the findings are these; counts may come a moment after the events."""
-        expected = lasting(expected)
+        awaited = lasting(expected)
 
         def difference() -> str:
             found = lasting(self.findings())
-            missing, more = (sorted(map(str, some))[:5] for some in (expected - found, found - expected))
+            missing, more = (sorted(map(str, some))[:5] for some in (awaited - found, found - awaited))
             return f"missing: {missing}, more: {more}"
 
-        wait_until(lambda: lasting(self.findings()) == expected, difference)
+        wait_until(lambda: lasting(self.findings()) == awaited, difference)

@@ -65,6 +65,7 @@ class _Judge:
         for key in keys:
             for name in (key.key_id, *key.aliases):
                 self._keys[name] = key
+        self._left: dict[str, int] = {}
         self._subjects: dict[str, _Subject] = {}
         self._found: set[Finding] = set()
         self._conduct = ConductJudge()
@@ -88,6 +89,9 @@ class _Judge:
             self._find("unknown_key", "key", name)
             return
         self._by_parents(event, key)
+        works = key.revoked_at is None or event.occurred_at < key.revoked_at
+        if works and event.occurred_at >= self._left.get(key.owner, sys.maxsize) + _DAY:
+            self._find("orphaned_key", "key", key.key_id)
         if key.revoked_at is not None and event.occurred_at >= key.revoked_at:
             self._find("revoked_key", "key", key.key_id)
         elif key.expires_at is not None and event.occurred_at >= key.expires_at:
@@ -165,6 +169,11 @@ class _Judge:
         subject.team = team
         subject.latest = max(subject.latest, event.occurred_at)
         changed = len(teams) > 1
+        if event.action == "delete" and event.role is None and event.subject not in (None, event.actor_id):
+            self._left[event.whose] = event.occurred_at
+            subject.held = {}
+        if event.action == "grant":
+            self._left.pop(event.whose, None)
         subject.seen_in.setdefault(team, []).append(event.occurred_at // _DAY)
         if event.outcome == "success" and event.role is not None:
             if event.action == "grant":
@@ -227,9 +236,11 @@ class _Judge:
         if not suspects:
             return
         usual = median(len(s.held) for s in members.values())
+        spread = median(abs(len(s.held) - usual) for s in members.values())
+        most = max(2 * usual, usual + 3 * 1.4826 * spread)
         for name, subject in suspects.items():
             held = len(subject.held)
-            if held < 15 if len(members) < 5 else held < 2 * usual:
+            if held < 15 if len(members) < 5 else held < most:
                 continue
             unused = sum(subject.used.get(r, -1) <= subject.latest - 90 * _DAY for r in subject.held)
             grown = sum(at > subject.latest - 30 * _DAY for at, _ in subject.held.values())

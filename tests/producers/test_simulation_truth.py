@@ -22,6 +22,7 @@ RULES = {
     "toxic_combination",
     "overdue_grant",
     "flapping",
+    "orphaned_key",
     "key_lineage",
     "orphaned_child_key",
     "outside_change_window",

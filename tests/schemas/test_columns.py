@@ -16,6 +16,7 @@ _TYPES = st.sampled_from(
     [
         "string",
         "long",
+        "int",
         ["null", "string"],
         ["null", "long"],
         {"type": "long", "logicalType": "timestamp-micros"},
@@ -44,6 +45,8 @@ def _value(kind: Any, text: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
             return st.sampled_from(symbols)
         case {"type": "map"}:
             return st.dictionaries(text, text, max_size=3)
+        case "int":
+            return st.integers(-(2**31), 2**31 - 1)
     return _LONGS
 
 

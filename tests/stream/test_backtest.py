@@ -12,6 +12,7 @@ from world import DAY, NOON, SECOND, FixedRegistry, World, event, records, value
 
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.records import Anomaly, Event, Micros
+from keytrail.stream import departures
 from keytrail.stream.backtest import Backtest, Changes, Counts, PastRecord, Trial
 from keytrail.stream.comparison import compare
 from keytrail.stream.keys import KeyDirectory
@@ -68,12 +69,14 @@ def expected(policy: Policy) -> set[Told]:
     return told(world.current().values())
 
 
-def new_backtest() -> Backtest:
-    return Backtest([Policy(), STRICT], directory(), FixedRegistry(), lambda: LATER)
+def new_backtest(known: KeyDirectory) -> Backtest:
+    return Backtest([Policy(), STRICT], known, FixedRegistry(), lambda: LATER)
 
 
-def restore(trial: Trial, log: Sequence[Changes]) -> None:
+def restore(trial: Trial, known: KeyDirectory, log: Sequence[Changes]) -> None:
     for changes in log:
+        for change in changes.departures:
+            known.owner_leaves(*departures.read(change.key, change.value))
         for partition, some in changes.events.items():
             for change in some:
                 trial.event_stage(partition).restore(change.key, change.value)
@@ -85,16 +88,16 @@ def restore(trial: Trial, log: Sequence[Changes]) -> None:
 @pytest.mark.parametrize("partitions", [1, 3])
 @pytest.mark.parametrize("batch", [1, 17, 5_000])
 def test_the_same_findings_however_the_past_is_cut(batch: int, partitions: int, restarted: bool) -> None:
-    backtest, records = new_backtest(), past(history(), partitions)
+    backtest, records = new_backtest(directory()), past(history(), partitions)
     logs: tuple[list[Changes], list[Changes]] = ([], [])
     told_before: list[dict[str, Anomaly]] = [{}, {}]
     middle = len(records) // 2
     for start in range(0, len(records), batch):
         if restarted and not told_before[0] and start >= middle:
             told_before = [{a.anomaly_id: a for a in trial.findings()} for trial in backtest.trials]
-            backtest = new_backtest()
+            backtest = new_backtest(known := directory())
             for trial, log in zip(backtest.trials, logs, strict=True):
-                restore(trial, log)
+                restore(trial, known, log)
         for log, changes in zip(logs, backtest.take(records[start : start + batch]), strict=True):
             log.append(changes)
     for policy, trial, before in zip((Policy(), STRICT), backtest.trials, told_before, strict=True):

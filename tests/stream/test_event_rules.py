@@ -153,7 +153,7 @@ def test_no_rule_that_is_not_asked_would_have_fired() -> None:
     keys = [NO_KEY, UNKNOWN_KEY]
     keys += [KeyAtEvent(status, scoped) for status in ("active", "expired", "revoked", "suspended")]
     keys.append(KeyAtEvent("active", key(kind="service", break_glass=True)))
-    keys.append(KeyAtEvent("active", key(), (key("pk_parent"), key("pk_first", revoked_at=0))))
+    keys.append(KeyAtEvent("active", key(), (key("pk_parent"), key("pk_first", revoked_at=0)), owner_left=0))
     fired = set()
     for one in Simulation(3_000, seed=3).events():
         for at_event in keys:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keytrail.schemas.records import Profile
-from keytrail.stream.peers import Team, pack_team, unpack_team
+from keytrail.stream.peers import Team, Usual, pack_team, unpack_team
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 20)), max_size=60))
@@ -16,6 +16,7 @@ def test_the_median_is_that_of_the_members_who_hold_anything(steps: list[tuple[i
         team.count(Profile("t", held, roles.get(member, 0), 0, 0))
         roles[member] = held
         holding = [n for n in roles.values() if n]
-        assert team.members == len(holding)
-        assert team.median == (statistics.median(holding) if holding else 0)
+        median = statistics.median(holding) if holding else 0
+        spread = statistics.median(abs(n - median) for n in holding) if holding else 0
+        assert team.usual() == Usual(len(holding), median, spread)
         assert unpack_team(pack_team(team)) == team

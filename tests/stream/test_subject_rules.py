@@ -51,7 +51,8 @@ def test_a_subject_that_gathers_roles_far_beyond_its_peers_sprawls() -> None:
     world.send(grant("alice", "r7"))
     [anomaly] = [a for a in world.current().values() if a.rule == "role_sprawl"]
     assert (anomaly.entity, anomaly.cause, anomaly.count, anomaly.status) == ("alice", "platform", 8, "open")
-    assert anomaly.details == {"roles": "8", "unused": "8", "grown": "8", "peers_median": "3", "peers": "7"}
+    figures = {"roles": "8", "unused": "8", "grown": "8"}
+    assert anomaly.details == {**figures, "peers_median": "3", "peers_spread": "0", "peers": "7"}
 
 
 def test_many_roles_are_no_sprawl_where_they_are_usual_or_used_and_slowly_gathered() -> None:
@@ -63,6 +64,19 @@ def test_many_roles_are_no_sprawl_where_they_are_usual_or_used_and_slowly_gather
     used.send(*peers(), *(grant("alice", f"r{i}", at=NOON - 200 * DAY + i * 20 * DAY) for i in range(9)))
     used.send(*(event(role=f"r{i}", attributes=TEAM, occurred_at=NOON - DAY) for i in range(9)))
     assert status(used, "role_sprawl", "alice") == "resolved", "until the roles were used, it was one"
+
+
+def test_where_members_differ_widely_many_roles_are_nothing_unusual() -> None:
+    world = World()
+    for member, roles in enumerate((2, 2, 4, 4, 6, 7)):
+        world.send(*(grant(f"peer-{member}", f"base-{n}", at=NOON - 40 * DAY) for n in range(roles)))
+    # The median is 4 and the median distance from it 2: three deviations lie at 12.9.
+    world.send(*(grant("alice", f"r{n}") for n in range(12)))
+    assert status(world, "role_sprawl", "alice") is None
+    world.send(grant("alice", "r12"))
+    assert status(world, "role_sprawl", "alice") == "open"
+    world.send(*(grant(f"late-{n}", f"base-{r}", at=NOON - 40 * DAY) for n in range(6) for r in range(9)))
+    assert status(world, "role_sprawl", "alice") == "resolved", "the team has changed around her"
 
 
 def test_a_small_team_says_nothing_about_what_is_usual() -> None:

@@ -126,6 +126,7 @@ class World:
     def adopt_log(self, other: "World") -> None:
         """The events topic of another world, whose state was restored."""
         self._log |= other._log
+        self._offset = other._offset
 
     def open_findings(self) -> set[tuple[str, str, str]]:
         """Rule, entity and cause of each finding that is open now."""

@@ -14,6 +14,7 @@ from keytrail.producers.simulation.injections import (
     key_use,
     lineage,
     movers,
+    orphans,
     privilege,
     reasons,
     redundancy,
@@ -123,6 +124,10 @@ KINDS = (
     Kind(
         (lineage.outlives_its_parent, lineage.outlives_a_compromised_grandparent),
         (lineage.outlives_its_parent_for_days, lineage.goes_before_its_parent),
+    ),
+    Kind(
+        (orphans.key_in_a_service, orphans.key_in_its_owners_name),
+        (orphans.key_used_on_the_last_evening, orphans.owner_came_back, orphans.used_before_its_owner_left),
     ),
     Kind((key_use.glass_broken,), (key_use.ordinary_key_used_like_it,)),
     Kind((key_use.signed_in_as_a_service, key_use.signing_in_as_a_service_refused), (key_use.service_calls,)),

@@ -53,12 +53,10 @@ def _move(stage: Stage, day: int, least_roles: int = 2) -> _Move:
     team = stage.rng.choice(teams)
     at = stage.moment(begin_of(day, _SPAN))
     after = replace(before, team=team, roles=(WORKPLACE, stage.rng.choice(team.roles.daily)))
-    away = Posture(after, team, after.roles, after.key_id, None, stage.calendar.end, False, is_present=False)
+    stage.retire(before, at)
+    usual = Posture(after, team, after.roles, after.key_id, None, stage.calendar.end, False)
     hour = hour_of(at, stage.calendar.begin)
-    stage.plan.shifts += [
-        Shift(Micros(hour - HOUR), before.number, away),
-        Shift(Micros(hour + HOUR), before.number, replace(away, is_present=True)),
-    ]
+    stage.plan.shifts.append(Shift(Micros(hour + HOUR), before.number, usual))
     events = [
         _grant(stage, after, after.roles[-1], at),
         stage.scribe.use(Micros(at + 21 * DAY), after),

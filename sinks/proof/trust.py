@@ -1,0 +1,142 @@
+"""Which keys' checkpoints count: those of a file, and those that a trusted key has handed over to.
+
+A change of keys is a signed note of three lines: what it is, the new key, and when.  It is signed by the key
+before and by the new one.  From then on, but for an overlap in which a checkpoint may be under way, the
+old key's checkpoints count no more.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from keytrail.schemas.errors import UsageError
+from keytrail.schemas.records import Micros
+from keytrail.sinks.proof.checkpoint import Checkpoint, micros, utc
+from keytrail.sinks.proof.note import NoteError, PrivateKey, PublicKey, open_note, sign
+
+OVERLAP_US = 300_000_000
+_TITLE = "keytrail: the next checkpoints are signed with another key"
+_AT = "at "
+_UNTIL = "until"
+
+
+@dataclass(frozen=True)
+class TrustedKey:
+    """A key, and until when its checkpoints count; None: they still do."""
+
+    key: PublicKey
+    until: Micros | None = None
+
+    @property
+    def text(self) -> str:
+        return self.key.text if self.until is None else f"{self.key.text} {_UNTIL} {utc(self.until)}"
+
+    @classmethod
+    def of_text(cls, line: str) -> "TrustedKey":
+        """Raises `NoteError`."""
+        words = line.split()
+        try:
+            if len(words) == 1:
+                return cls(PublicKey.of_text(words[0]))
+            key, until, when = words
+            if until != _UNTIL:
+                raise ValueError(line)
+            return cls(PublicKey.of_text(key), micros(when))
+        except ValueError:
+            raise NoteError(f"{line[:100]!r} is no trusted key.") from None
+
+
+@dataclass(frozen=True)
+class Handover:
+    """A change of keys, as its note says."""
+
+    key: PublicKey
+    at: Micros
+
+    @property
+    def text(self) -> str:
+        return f"{_TITLE}\n{self.key.text}\n{_AT}{utc(self.at)}\n"
+
+    @classmethod
+    def of_text(cls, text: str) -> "Handover":
+        """Raises `NoteError`."""
+        try:
+            title, key, at = text.splitlines()
+            found = cls(PublicKey.of_text(key), micros(at.removeprefix(_AT)))
+        except ValueError:
+            raise NoteError("It is no change of keys.") from None
+        if title != _TITLE or found.text != text:
+            raise NoteError("It is no change of keys.")
+        return found
+
+
+def hand_over(old: PrivateKey, new: PrivateKey, at: Micros) -> str:
+    """The note by which `new` comes after `old`."""
+    return sign(Handover(new.public, at).text, [old, new])
+
+
+class Trust:
+    """The keys that count.  Not thread-safe."""
+
+    def __init__(self, keys: Iterable[TrustedKey]) -> None:
+        self._keys = {key.key: key for key in keys}
+
+    @property
+    def keys(self) -> list[TrustedKey]:
+        return list(self._keys.values())
+
+    def follow(self, handovers: Iterable[str]) -> None:
+        """Take in changes of keys, in any order.  One that no trusted key has signed changes nothing."""
+        left = set(handovers)
+        while True:
+            taken = {note for note in left if self._take(note)}
+            if not taken:
+                return
+            left -= taken
+
+    def _take(self, note: str) -> bool:
+        try:
+            opened = open_note(note, self._keys)
+            handover = Handover.of_text(opened.text)
+            by = [self._keys[key] for key in opened.signed_by if key != handover.key]
+            open_note(note, [handover.key])
+        except NoteError:
+            return False
+        counting = [each for each in by if each.until is None or handover.at <= each.until]
+        for old in counting:
+            self._keys[old.key] = replace(old, until=min(old.until or handover.at, handover.at))
+        if counting:
+            self._keys.setdefault(handover.key, TrustedKey(handover.key))
+        return bool(counting)
+
+    def open(self, note: str) -> Checkpoint:
+        """The checkpoint in a note.  Raises `NoteError` where no key that counts has signed it."""
+        opened = open_note(note, self._keys)
+        checkpoint = Checkpoint.of_text(opened.text)
+        if not opened.signed_by:
+            raise NoteError("No trusted key has signed it.")
+        ends = [self._keys[key].until for key in opened.signed_by]
+        if all(end is not None and checkpoint.at > end + OVERLAP_US for end in ends):
+            raise NoteError("It is signed with a key that did not count any more.")
+        return checkpoint
+
+
+def read_trust(path: Path) -> Trust:
+    """From a file with a key a line; lines that begin with # say what a person wants to remember.
+
+    Raises `UsageError` for a file that is not there or holds something else.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text().splitlines()]
+        keys = [TrustedKey.of_text(line) for line in lines if line and not line.startswith("#")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} cannot be read ({type(error).__name__}).", "Name a file of keys."
+        ) from error
+    except NoteError as error:
+        raise UsageError(
+            f"{path}: {error.message}", "Put the lines there that `keytrail checkpoints keys` shows."
+        ) from error
+    if not keys:
+        raise UsageError(f"{path} names no key.", "Put what `keytrail checkpoints keys` shows into it.")
+    return Trust(keys)
