@@ -15,11 +15,11 @@ import fastavro
 from fastavro.types import Schema
 
 from keytrail.schemas.errors import SchemaError
-from keytrail.schemas.records import Deed, Header, Occurrence, Profile, Suspension, Tally
+from keytrail.schemas.records import Deed, Header, Occurrence, Profile, Suspension, Tally, Triage
 
 Record = TypeVar("Record")
 
-LATEST = {"event": 1, "enriched": 2, "key": 2, "anomaly": 1, "deadletter": 1, "signal": 2}
+LATEST = {"event": 1, "enriched": 2, "key": 2, "anomaly": 1, "deadletter": 1, "signal": 3}
 
 
 def schema_text(name: str, version: int | None = None) -> str:
@@ -131,5 +131,5 @@ _LISTS: Mapping[str, type[object]] = {
     "events": Occurrence,
     "suspensions": Suspension,
 }
-_SINGLES: Mapping[str, type[object]] = {"profile": Profile, "tally": Tally}
+_SINGLES: Mapping[str, type[object]] = {"profile": Profile, "tally": Tally, "triage": Triage}
 _NESTED = _LISTS.keys() | _SINGLES.keys()

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 Micros: TypeAlias = int
 Severity = Literal["low", "medium", "high", "critical"]
-FindingStatus = Literal["open", "updated", "resolved", "suppressed"]
+FindingStatus = Literal["open", "updated", "resolved", "suppressed", "acknowledged", "closed"]
 # Why a record is a dead letter.  Workers and sinks of later versions may know more.
 DeadReason = Literal[
     "null_value",
@@ -184,8 +184,25 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Triage:
+    """What a person decided on a finding: `status` is acknowledged or closed.
+
+    `count` and `severity` are the finding's as the person saw them.
+    """
+
+    status: str
+    count: int
+    severity: str
+    by: str
+    key_id: str
+    reason: str
+    ticket: str | None
+    at: Micros
+
+
+@dataclass(frozen=True)
 class Signal:
-    """A rule's word on one entity and cause, or a tally (`signal.v2.avsc`); internal to the stream."""
+    """A rule's word on one entity and cause, a tally or a triage (`signal.v3.avsc`); internal."""
 
     rule: str
     entity_type: str
@@ -203,6 +220,7 @@ class Signal:
     policy_version: str
     profile: Profile | None = None
     tally: Tally | None = None
+    triage: Triage | None = None
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,14 @@ import json
 from dataclasses import asdict, dataclass
 
 from keytrail.schemas.records import Anomaly, FindingStatus, Micros, Occurrence, Signal
+from keytrail.schemas.triage import anomaly_id
 from keytrail.stream.detections.verdict import Rule
 from keytrail.stream.errors import StateFormError
 from keytrail.stream.signals import merge_occurrences
 
-FORM = 3  # of the packed state; the first had nothing of exceptions, the second not which evidence was told
+# Of the packed state; the first had nothing of exceptions, the second not which evidence was told, the third
+# nothing of triage.
+FORM = 4
 SEVERITIES = ("low", "medium", "high", "critical")
 
 
@@ -22,7 +25,8 @@ SEVERITIES = ("low", "medium", "high", "critical")
 class Finding:
     """`told_*` is what the latest anomaly record said; `revision` 0 means none was written.
 
-    `exempt`: an exception of the policy covers it now.
+    `exempt`: an exception of the policy covers it now.  `triaged`: acknowledged or closed, where that counts
+    now.  `ended_at`: when it last ended, by the events' time; 0 where it never did.
     """
 
     rule: str
@@ -47,16 +51,13 @@ class Finding:
     exempt: bool = False
     told_exempt: bool = False
     told_evidence: str = ""
+    ended_at: Micros = 0
+    triaged: str = ""
+    told_triaged: str = ""
 
     @property
     def anomaly_id(self) -> str:
         return anomaly_id(self.rule, self.entity_type, self.entity, self.cause)
-
-
-def anomaly_id(rule: str, entity_type: str, entity: str, cause: str) -> str:
-    """32 hex digits of a SHA-256 over the four parts, each with its length before it."""
-    text = "".join(f"{len(part)}:{part}" for part in (rule, entity_type, entity, cause))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def begin(signal: Signal) -> Finding:
@@ -91,6 +92,8 @@ def grow(finding: Finding, signal: Signal, rule: Rule) -> None:
             _withdraw(finding, signal)
         else:
             finding.holds = False
+        if not finding.holds:
+            finding.ended_at = max(finding.ended_at, signal.last_seen)
         return
     if is_act and (not finding.holds or rule.measure == "figure"):
         # All that stood behind it was withdrawn, or is stated anew.
@@ -137,10 +140,12 @@ def is_due(finding: Finding) -> bool:
     """
     if finding.revision == 0 or finding.holds != finding.told_holds:
         return True
-    return finding.holds and (
-        finding.exempt != finding.told_exempt
-        or finding.count >= 2 * finding.told_count
-        or finding.severity != finding.told_severity
+    if not finding.holds:
+        return False
+    if finding.exempt != finding.told_exempt or finding.triaged != finding.told_triaged:
+        return True
+    return not finding.triaged and (
+        finding.count >= 2 * finding.told_count or finding.severity != finding.told_severity
     )
 
 
@@ -155,7 +160,10 @@ def is_told(finding: Finding) -> bool:
             finding.told_severity,
             finding.told_evidence,
         )
-        and (not finding.holds or finding.exempt == finding.told_exempt)
+        and (
+            not finding.holds
+            or (finding.exempt, finding.triaged) == (finding.told_exempt, finding.told_triaged)
+        )
     )
 
 
@@ -165,7 +173,8 @@ def tell(finding: Finding, rule: Rule, now: Micros) -> Anomaly:
     finding.revision += 1
     finding.told_holds, finding.told_count = finding.holds, finding.count
     finding.told_severity, finding.told_last = finding.severity, finding.last_seen
-    finding.told_exempt, finding.told_evidence = finding.exempt, _evidence(finding)
+    finding.told_exempt, finding.told_triaged = finding.exempt, finding.triaged
+    finding.told_evidence = _evidence(finding)
     return Anomaly(
         anomaly_id=finding.anomaly_id,
         revision=finding.revision,
@@ -200,7 +209,10 @@ def _status(finding: Finding) -> FindingStatus:
         return "resolved"
     if finding.exempt:
         return "suppressed"
-    return "updated" if finding.told_holds and not finding.told_exempt else "open"
+    if finding.triaged:
+        return "closed" if finding.triaged == "closed" else "acknowledged"
+    was_open = finding.told_holds and not finding.told_exempt and finding.told_triaged != "closed"
+    return "updated" if was_open else "open"
 
 
 def pack(finding: Finding) -> bytes:
@@ -210,10 +222,10 @@ def pack(finding: Finding) -> bytes:
 
 def unpack(packed: bytes) -> Finding:
     form, fields = json.loads(packed)
-    if form not in (1, 2, FORM):
+    if form not in (1, 2, 3, FORM):
         raise StateFormError("finding", form)
     fields["events"] = [Occurrence(**occurrence) for occurrence in fields["events"]]
     finding = Finding(**fields)
-    if form < FORM:
+    if form < 3:
         finding.told_evidence = _evidence(finding)
     return finding
