@@ -184,8 +184,26 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class RoleHolding:
+    """A role that one subject more (1) or one less (-1) holds, or that was granted anew (0).
+
+    `permissions` is a digest, "" where none are stated; `since` is the time of the latest change, and `first`
+    that of the first grant.
+    """
+
+    role: str
+    change: int
+    permissions: str
+    since: Micros
+    first: Micros
+
+
+@dataclass(frozen=True)
 class Signal:
-    """A rule's word on one entity and cause, or a tally (`signal.v2.avsc`); internal to the stream."""
+    """A rule's word on one entity and cause, a tally, or holdings of roles (`signal.v2.avsc`).
+
+    Internal to the stream.
+    """
 
     rule: str
     entity_type: str
@@ -203,6 +221,7 @@ class Signal:
     policy_version: str
     profile: Profile | None = None
     tally: Tally | None = None
+    holdings: list[RoleHolding] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

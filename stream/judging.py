@@ -67,7 +67,7 @@ class Judge:
         for judge in self._by_change.get(change, ()):
             for verdict in self._ask(judge, event, subject):
                 book.add(verdict, event)
-                if verdict.holds and verdict.profile is None:
+                if verdict.holds and verdict.is_final:
                     found.append(verdict.rule.name)
         return found
 

@@ -23,6 +23,16 @@ class SprawlLimits:
 
 
 @dataclass(frozen=True)
+class ExplosionLimits:
+    """When a team has too many roles; see `detections.role_explosion` for the formulas."""
+
+    least_roles: int = 30
+    share: float = 0.5
+    new_days: int = 7
+    settled_days: int = 30
+
+
+@dataclass(frozen=True)
 class FlappingLimits:
     """When a role comes and goes too often or too fast; see `detections.flapping`."""
 
@@ -151,6 +161,7 @@ class Policy:
         Separation("code and release", ("*-code-author",), ("*-release-approver",)),
     )
     sprawl: SprawlLimits = field(default_factory=SprawlLimits)
+    explosion: ExplosionLimits = field(default_factory=ExplosionLimits)
     flapping: FlappingLimits = field(default_factory=FlappingLimits)
     movers: MoverLimits = field(default_factory=MoverLimits)
     change_windows: tuple[ChangeWindow, ...] = (

@@ -57,8 +57,8 @@ class SignalBook:
     def add(self, verdict: Verdict, event: Event) -> None:
         name = (verdict.rule.name, verdict.entity, verdict.cause)
         signal = self._open.get(name)
-        # A profile is a figure, not a count: each one stands for itself.
-        if signal is None or signal.verdict.holds != verdict.holds or verdict.profile is not None:
+        # What is not final is no count: each one stands for itself.
+        if signal is None or signal.verdict.holds != verdict.holds or not verdict.is_final:
             signal = _Open(verdict, event.occurred_at, event.occurred_at)
             self._open[name] = signal
             self._signals.append(signal)
@@ -104,12 +104,15 @@ def signal_of(verdict: Verdict, policy_version: str) -> Signal:
         details={name: capped(value) for name, value in verdict.details.items()},
         policy_version=policy_version,
         profile=verdict.profile,
+        holdings=list(verdict.holdings),
     )
 
 
 def routing_key(signal: Signal) -> str:
-    """What a signal's record is keyed by: its entity, or the team where peers are compared."""
-    return f"team:{signal.profile.team}" if signal.profile is not None else signal.entity
+    """What a signal's record is keyed by: its entity, or the team where peers or roles come together."""
+    if signal.profile is not None:
+        return f"team:{signal.profile.team}"
+    return f"team:{signal.entity}" if signal.holdings else signal.entity
 
 
 def _keep_least(kept: list[tuple[Micros, str]], at: tuple[Micros, str]) -> None:

@@ -30,6 +30,7 @@ from keytrail.stream.detections import (
     privileged_grant,
     provisioning_burst,
     redundant_grant,
+    role_explosion,
     role_sprawl,
     rule_failure,
     self_approval,
@@ -128,6 +129,7 @@ RULES_BY_CHANGE: dict[Change, tuple[SubjectRule, ...]] = {
         overdue_grant.judge,
         flapping.judge,
         mover_keeps_roles.judge,
+        role_explosion.judge,
         role_sprawl.judge,
     ),
     Change.USE: (overdue_grant.judge, mover_keeps_roles.judge, role_sprawl.judge),
@@ -157,6 +159,7 @@ _OTHERS = (
     overdue_grant.RULE,
     flapping.RULE,
     mover_keeps_roles.RULE,
+    role_explosion.RULE,
     role_sprawl.RULE,
     rule_failure.RULE,
 )

@@ -16,6 +16,7 @@ from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, One
 from keytrail.stream.policy import (
     ChangeWindow,
     Exemption,
+    ExplosionLimits,
     FlappingLimits,
     LineageLimits,
     MoverLimits,
@@ -66,6 +67,19 @@ _SPRAWL = Record(
         "unused_days": Field(Whole(1, 3_650), "A role that was not used for so many days counts as unused."),
         "growth_days": Field(Whole(1, 3_650), "Roles granted within so many days count as new."),
         "growth_roles": Field(Whole(1, 1_000), "So many new roles are fast growth."),
+    },
+)
+
+_EXPLOSION = Record(
+    ExplosionLimits,
+    {
+        "least_roles": Field(Whole(2, 100_000), "Fewer roles of a kind than this are never too many."),
+        "share": Field(Decimal(0, 1), "Nor are those that are a smaller share of the team's roles."),
+        "new_days": Field(Whole(1, 365), "Roles that were first granted within so many days count as new."),
+        "settled_days": Field(
+            Whole(0, 365),
+            "New ones are too many only in a team that was known for so many days before.",
+        ),
     },
 )
 
@@ -183,6 +197,7 @@ FORM = Record(
             Several(_SEPARATION, name_of=attrgetter("name")), "Duties that nobody should hold together."
         ),
         "sprawl": Field(_SPRAWL, "When a subject holds too many roles."),
+        "explosion": Field(_EXPLOSION, "When a team has too many roles."),
         "flapping": Field(_FLAPPING, "When a role comes and goes too often or too fast."),
         "movers": Field(_MOVERS, "How long who changes teams may keep its roles."),
         "change_windows": Field(

@@ -9,6 +9,7 @@ from keytrail.producers.simulation.injections import (
     coming_and_going,
     credentials,
     duties,
+    explosion,
     key_state,
     key_use,
     lineage,
@@ -127,6 +128,10 @@ KINDS = (
     Kind(
         (orphans.key_in_a_service, orphans.key_in_its_owners_name),
         (orphans.key_used_on_the_last_evening, orphans.owner_came_back, orphans.used_before_its_owner_left),
+    ),
+    Kind(
+        (explosion.a_role_for_each_task, explosion.all_roles_for_one),
+        (explosion.a_role_for_some_tasks,),
     ),
     Kind((key_use.glass_broken,), (key_use.ordinary_key_used_like_it,)),
     Kind((key_use.signed_in_as_a_service, key_use.signing_in_as_a_service_refused), (key_use.service_calls,)),
