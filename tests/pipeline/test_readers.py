@@ -43,10 +43,20 @@ def test_a_reader_of_a_running_stack(
     with pytest.raises(RefusedError, match="497"):
         anna.rows("SELECT * FROM dead_letters")
 
+    own.run(
+        "INSERT INTO events (event_id, occurred_at, actor_id, action, subject, role, outcome, key_team) "
+        "VALUES (generateUUIDv4(), now(), 'x', 'grant', 'p', 'r', 'success', 'pay'), "
+        "(generateUUIDv4(), now(), 'x', 'grant', 'h', 'r', 'success', 'hr')"
+    )
+    # Also where a projection has the answer for all teams together.
+    for view in ("current_access", "access_as_of(at = now64(6))", "access_changes"):
+        assert len(own.rows(f"SELECT * FROM {view}")) == 2
+        assert [row["subject"] for row in anna.rows(f"SELECT subject FROM {view}")] == ["p"]
+
     asked = (
         "SELECT actor_id, key_id, outcome, attributes['query'] AS query FROM events WHERE action = 'query'"
     )
-    wait_until(lambda: len(own.rows(asked)) == 2)
+    wait_until(lambda: len(own.rows(asked)) == 5)
     assert {(row["actor_id"], row["key_id"], row["outcome"]) for row in own.rows(asked)} == {
         ("anna", "k-anna", "success"),
         ("anna", "k-anna", "denied"),
