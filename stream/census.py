@@ -13,14 +13,14 @@ from keytrail.schemas.records import RoleHolding, Signal
 from keytrail.stream.detections.role_explosion import RoleFigures, excesses
 from keytrail.stream.errors import StateFormError
 from keytrail.stream.peers import candidate_key
-from keytrail.stream.policy import Policy
+from keytrail.stream.policy import ExplosionLimits, Policy
 from keytrail.stream.role import DAY
 from keytrail.stream.store import StateChange, StateStore
 
 FORM = 1  # of the packed states
-_DAYS_KEPT = 400  # of new roles: the longest that a policy may look back
+_DAYS_KEPT = 400  # before the latest one; so long are new roles told of
 _WHAT = {
-    "new": "were new within days",
+    "new": "were made within days",
     "one holder": "have one holder each",
     "nobody": "are held by nobody any more",
     "identical": "give the same as another",
@@ -50,12 +50,22 @@ class TeamRoles:
     new_by_day: dict[int, int] = field(default_factory=dict)
     excesses: list[str] = field(default_factory=list)
 
-    def figures(self, new_days: int) -> RoleFigures:
-        since = self.latest_day - new_days
-        new = sum(count for day, count in self.new_by_day.items() if day > since)
-        return RoleFigures(
-            self.roles, new, since - self.first_day, self.one_holder, self.nobody, self.identical
-        )
+    def figures(self, limits: ExplosionLimits) -> RoleFigures:
+        return RoleFigures(self.roles, self._new(limits), self.one_holder, self.nobody, self.identical)
+
+    def _new(self, limits: ExplosionLimits) -> int:
+        """The most that came within some `new_days`, once the team was settled."""
+        settled = self.first_day + limits.settled_days + limits.new_days
+        days = sorted(self.new_by_day)
+        most = within = begin = 0
+        for day in days:
+            within += self.new_by_day[day]
+            while days[begin] <= day - limits.new_days:
+                within -= self.new_by_day[days[begin]]
+                begin += 1
+            if day >= settled:
+                most = max(most, within)
+        return most
 
 
 class RoleCensus:
@@ -76,7 +86,7 @@ class RoleCensus:
         for holding in signal.holdings:
             self._count(name, team, holding)
         self._forget_days(team)
-        figures = team.figures(self._policy.explosion.new_days)
+        figures = team.figures(self._policy.explosion)
         found = excesses(figures, self._policy)
         for cause in sorted({*found, *team.excesses}):
             yield _verdict(signal, cause, found.get(cause, 0), figures)
@@ -85,7 +95,7 @@ class RoleCensus:
 
     def figures(self, team: str) -> RoleFigures:
         """Of a team; all are 0 for one that is not known."""
-        return (self._teams.peek(team) or TeamRoles()).figures(self._policy.explosion.new_days)
+        return (self._teams.peek(team) or TeamRoles()).figures(self._policy.explosion)
 
     def _count(self, team_name: str, team: TeamRoles, holding: RoleHolding) -> None:
         key = candidate_key(team_name, holding.role)

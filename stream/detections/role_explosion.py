@@ -3,13 +3,14 @@
 A role is of the team that its grant states (`attributes.team`); where grants state none nothing is found.
 There are four causes, each a finding of its own, and each takes `explosion.least_roles` roles:
 
-    new         first granted within `new_days`, in a team that was known for `settled_days` before that
+    new         first granted within some `new_days`, in a team that was known for `settled_days` before that
     one holder  held by one subject, and `share` of the team's roles or more
     nobody      held once and by nobody now, and `share` of the team's roles or more
     identical   held, with the very permissions of another one that is held, and `share` of the roles or more
 
 What a role gives is as its latest grant states.  The count is the number of roles.  Seen with the next grant
-or revoke in the team; resolves when there are fewer.  A grant that comes after its revoke is not counted.
+or revoke in the team; resolves when there are fewer, and where roles came at once after 400 days.  A grant
+that comes after its revoke is not counted.
 
 False positives: teams whose roles are made for one task each by a tool, and go with it; raise `least_roles`.
 No ATT&CK technique: it is what others hide in.  OWASP NHI5:2025 (Overprivileged NHI).  Source of the idea:
@@ -34,11 +35,10 @@ RULE = Rule("role_explosion", 1, "condition", "low", None, measure="figure")
 
 @dataclass(frozen=True)
 class RoleFigures:
-    """Numbers of one team's roles; `known_days` are those from its first role to `explosion.new_days` ago."""
+    """Numbers of one team's roles; `new` are the most that came within some `explosion.new_days`."""
 
     roles: int
     new: int
-    known_days: int
     one_holder: int
     nobody: int
     identical: int
@@ -65,7 +65,7 @@ def excesses(figures: RoleFigures, policy: Policy) -> dict[str, int]:
     counts = {"one holder": figures.one_holder, "nobody": figures.nobody, "identical": figures.identical}
     least = max(limits.least_roles, limits.share * figures.roles)
     found = {cause: count for cause, count in counts.items() if count >= least}
-    if figures.new >= limits.least_roles and figures.known_days >= limits.settled_days:
+    if figures.new >= limits.least_roles:
         found["new"] = figures.new
     return found
 

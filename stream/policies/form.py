@@ -75,7 +75,7 @@ _EXPLOSION = Record(
     {
         "least_roles": Field(Whole(2, 100_000), "Fewer roles of a kind than this are never too many."),
         "share": Field(Decimal(0, 1), "Nor are those that are a smaller share of the team's roles."),
-        "new_days": Field(Whole(1, 365), "Roles that were first granted within so many days count as new."),
+        "new_days": Field(Whole(1, 365), "Roles that came within so many days of each other count as new."),
         "settled_days": Field(
             Whole(0, 365),
             "New ones are too many only in a team that was known for so many days before.",
