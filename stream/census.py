@@ -71,31 +71,30 @@ class TeamRoles:
 class RoleCensus:
     """Of the teams of one partition of the signals topic.  Not thread-safe."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(self) -> None:
         self._teams: StateStore[TeamRoles] = StateStore("team-roles", _pack, _unpack_team)
         self._roles: StateStore[KnownRole] = StateStore("team-role", _pack, _unpack_role)
         self._alike: StateStore[int] = StateStore("alike-roles", _pack_count, _unpack_count)
         self._stores = (self._teams, self._roles, self._alike)
 
-    def take(self, signal: Signal) -> Iterator[Signal]:
-        """What came and went in a team; what is to be said of it now."""
+    def take(self, signal: Signal, policy: Policy) -> Iterator[Signal]:
+        """What came and went in a team; what is to be said of it now, by the policy of those events."""
         name = signal.entity
         team = self._teams.get(name) or TeamRoles()
         team.latest_day = max(team.latest_day, signal.last_seen // DAY)
         for holding in signal.holdings:
             self._count(name, team, holding)
         self._forget_days(team)
-        figures = team.figures(self._policy.explosion)
-        found = excesses(figures, self._policy)
+        figures = team.figures(policy.explosion)
+        found = excesses(figures, policy)
         for cause in sorted({*found, *team.excesses}):
             yield _verdict(signal, cause, found.get(cause, 0), figures)
         team.excesses = sorted(found)
         self._teams.put(name, team)
 
-    def figures(self, team: str) -> RoleFigures:
+    def figures(self, team: str, policy: Policy) -> RoleFigures:
         """Of a team; all are 0 for one that is not known."""
-        return (self._teams.peek(team) or TeamRoles()).figures(self._policy.explosion)
+        return (self._teams.peek(team) or TeamRoles()).figures(policy.explosion)
 
     def _count(self, team_name: str, team: TeamRoles, holding: RoleHolding) -> None:
         key = candidate_key(team_name, holding.role)

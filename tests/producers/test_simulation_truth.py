@@ -36,6 +36,10 @@ RULES = {
     "role_sprawl",
     "provisioning_burst",
     "mass_revoke",
+    "dormant_key_awakes",
+    "new_network",
+    "shared_key",
+    "automation_cadence",
 }
 
 

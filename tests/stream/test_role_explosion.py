@@ -155,13 +155,13 @@ def test_the_figures_are_those_of_counting_anew(
     for name, value in before.finding_changelog:
         world.findings.restore(name, value)
     world.send(*events[cut:], batch=batch)
-    census = RoleCensus(FOUR)
+    census = RoleCensus()
     for name, value in (*before.finding_changelog, *world.finding_changelog):
         if census.keeps(name):
             census.restore(name, value)
     held, known, gives = _counted(events)
     for team, roles in known.items():
-        figures = census.figures(team)
+        figures = census.figures(team, FOUR)
         holders = Counter(role for (_, role), at in held.items() if at == team)
         alike = Counter(gives[team, role] for role in holders if gives[team, role])
         assert figures.roles == len(roles)
