@@ -10,7 +10,7 @@ from keytrail.schemas.ledger import FINDING_LEDGER
 from keytrail.schemas.records import Anomaly, Micros, Profile, Signal
 from keytrail.stream import findings, peers
 from keytrail.stream.conduct.watch import ConductWatch
-from keytrail.stream.detections.catalogue import RULES
+from keytrail.stream.custom.rule import rule_of
 from keytrail.stream.detections.role_sprawl import sprawls
 from keytrail.stream.exemptions import exemption_of, next_end
 from keytrail.stream.findings import Finding
@@ -195,7 +195,7 @@ class FindingStage:
                 return
             finding = findings.begin(signal)
         else:
-            findings.grow(finding, signal, RULES[signal.rule])
+            findings.grow(finding, signal, rule_of(signal.rule))
         self._exempts(finding)
         self._findings.put(name, finding)
         yield name
@@ -214,7 +214,7 @@ class FindingStage:
 
     def _tell(self, name: str, finding: Finding) -> Anomaly:
         exemption = self._exempts(finding)
-        anomaly = findings.tell(finding, RULES[finding.rule], self._clock())
+        anomaly = findings.tell(finding, rule_of(finding.rule), self._clock())
         if exemption is not None and finding.holds:
             self._exempt.add(name)
             why = {"exception_owner": exemption.owner, "exception_reason": exemption.reason}
