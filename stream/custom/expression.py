@@ -7,10 +7,12 @@ is refused by its form, and types are found out by a trial on empty values.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-
-import cel
+from typing import TYPE_CHECKING
 
 from keytrail.stream.custom.facts import SAMPLES, About, Value, facts
+
+if TYPE_CHECKING:
+    import cel
 
 MOST_CHARACTERS = 1_000
 
@@ -45,7 +47,7 @@ class ExpressionError(Exception):
 class Expression:
     """A condition over `wanted`, the fields that it names."""
 
-    program: cel.Program
+    program: "cel.Program"
     wanted: dict[str, tuple[str, ...]]
 
     def holds(self, about: About) -> bool:
@@ -58,6 +60,9 @@ def compiled(source: str) -> Expression:
     """Raises `ExpressionError`."""
     if len(source) > MOST_CHARACTERS:
         raise ExpressionError(f"has {len(source)} characters; write at most {MOST_CHARACTERS}.")
+    # It takes 30 MB and up to a second to load, which only policies with custom rules need.
+    import cel
+
     try:
         program = cel.compile(source)
         # Asking beforehand is what fails where the library's own parser broke down.

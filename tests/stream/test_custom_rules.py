@@ -163,7 +163,7 @@ def test_any_text_is_an_expression_or_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("mark", ["(", "[", "!", "-", "{1:"])
 def test_deep_nesting_is_refused_and_breaks_nothing_in_any_thread(mark: str) -> None:
-    """The library's parser is recursive: the longest nesting that may be written must fit a thread's stack."""
+    """The library's parser is recursive: the deepest nesting that may be written fits a thread's stack."""
     refused: list[BaseException] = []
 
     def check() -> None:
