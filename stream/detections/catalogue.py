@@ -13,6 +13,7 @@ from keytrail.stream.detections import (
     break_glass_use,
     clock_skew,
     escalation_path,
+    expired_exception,
     flapping,
     forged_event,
     inactive_key,
@@ -148,7 +149,8 @@ CONDUCT_RULES: tuple[ConductRule, ...] = (
     ConductRule(mass_revoke.judge, mass_revoke.RULE, frozenset({"taken"})),
 )
 
-# Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed.
+# Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed, of
+# what the policy says of a finding.
 _OTHERS = (
     forged_event.INVALID,
     forged_event.MISSING,
@@ -159,6 +161,7 @@ _OTHERS = (
     mover_keeps_roles.RULE,
     role_sprawl.RULE,
     rule_failure.RULE,
+    expired_exception.RULE,
 )
 
 RULES: dict[str, Rule] = {
