@@ -1,6 +1,7 @@
 """Everything that `make bench` measures, one after the other; results under `build/bench`.
 
-python -m benchmarks [stages] [pipeline] [rules] [state] [sdk] [w1] [sink] [scale] [exactly_once] [latency]
+python -m benchmarks [stages] [pipeline] [rules] [state] [sdk] [w1] [sink] [verify] [scale] [exactly_once]
+                     [latency]
 
 Not among them, for their length: `benchmarks.soak`, `benchmarks.outage` and `benchmarks.lifecycle`.
 """
@@ -20,6 +21,7 @@ _OTHERS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "sdk": [("benchmarks.sdk",)],
     "w1": [("benchmarks.w1",)],
     "sink": [("benchmarks.sink",)],
+    "verify": [("benchmarks.verify",)],
     "scale": [("benchmarks.scale",)],
     "exactly_once": [("benchmarks.exactly_once",)],
     "latency": [
