@@ -156,12 +156,8 @@ def test_keys_are_followed_and_old_ones_count_no_longer_than_they_should() -> No
     handovers = [hand_over(SECOND, THIRD, 2_000_000_000), hand_over(FIRST, SECOND, 1_000_000_000)]
     trust = Trust([TrustedKey(FIRST.public)])
     assert trust.follow(handovers) == []
-    for at, key in (
-        (1, FIRST),
-        (1_000_000_000 + OVERLAP_US, FIRST),
-        (1_500_000_000, SECOND),
-        (10**13, THIRD),
-    ):
+    last = 1_000_000_000 + OVERLAP_US
+    for at, key in ((1, FIRST), (last, FIRST), (1_500_000_000, SECOND), (10**13, THIRD)):
         assert trust.open(_note(at, key)).at == at
     for at, key in ((last + 1, FIRST), (10**13, SECOND)):
         with pytest.raises(NoteError, match="did not count any more"):
