@@ -14,7 +14,7 @@ from keytrail.stream.detections.verdict import Rule
 from keytrail.stream.errors import StateFormError
 from keytrail.stream.signals import merge_occurrences
 
-FORM = 2  # of the packed state; the first had nothing of exceptions
+FORM = 3  # of the packed state; the first had nothing of exceptions, the second not which evidence was told
 SEVERITIES = ("low", "medium", "high", "critical")
 
 
@@ -46,6 +46,7 @@ class Finding:
     told_last: Micros = 0
     exempt: bool = False
     told_exempt: bool = False
+    told_evidence: str = ""
 
     @property
     def anomaly_id(self) -> str:
@@ -82,7 +83,7 @@ def grow(finding: Finding, signal: Signal, rule: Rule) -> None:
     """Take a further signal of the same entity and cause.
 
     A count of events adds up, and where an act's signal does not hold it takes back so many: the finding ends
-    with the last one.  A figure is stated anew, and of a peak the highest stays.
+    with the last one.  A figure is stated anew, for an act with its time, and of a peak the highest stays.
     """
     is_act = rule.kind == "act"
     if not signal.holds:
@@ -91,8 +92,8 @@ def grow(finding: Finding, signal: Signal, rule: Rule) -> None:
         else:
             finding.holds = False
         return
-    if is_act and not finding.holds:
-        # All that stood behind it was withdrawn.
+    if is_act and (not finding.holds or rule.measure == "figure"):
+        # All that stood behind it was withdrawn, or is stated anew.
         finding.count, finding.events = 0, []
         finding.first_seen, finding.last_seen = signal.first_seen, signal.last_seen
     finding.holds = True
@@ -146,8 +147,14 @@ def is_due(finding: Finding) -> bool:
 def is_told(finding: Finding) -> bool:
     """True where the latest record already says all there is to say."""
     return finding.revision > 0 and (
-        (finding.holds, finding.count, finding.last_seen, finding.severity)
-        == (finding.told_holds, finding.told_count, finding.told_last, finding.told_severity)
+        (finding.holds, finding.count, finding.last_seen, finding.severity, _evidence(finding))
+        == (
+            finding.told_holds,
+            finding.told_count,
+            finding.told_last,
+            finding.told_severity,
+            finding.told_evidence,
+        )
         and (not finding.holds or finding.exempt == finding.told_exempt)
     )
 
@@ -158,7 +165,7 @@ def tell(finding: Finding, rule: Rule, now: Micros) -> Anomaly:
     finding.revision += 1
     finding.told_holds, finding.told_count = finding.holds, finding.count
     finding.told_severity, finding.told_last = finding.severity, finding.last_seen
-    finding.told_exempt = finding.exempt
+    finding.told_exempt, finding.told_evidence = finding.exempt, _evidence(finding)
     return Anomaly(
         anomaly_id=finding.anomaly_id,
         revision=finding.revision,
@@ -182,6 +189,12 @@ def tell(finding: Finding, rule: Rule, now: Micros) -> Anomaly:
     )
 
 
+def _evidence(finding: Finding) -> str:
+    """Names what the evidence is and when it began: a measured finding may change in these alone."""
+    text = ",".join([str(finding.first_seen), *(event.event_id for event in finding.events)])
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
 def _status(finding: Finding) -> FindingStatus:
     if not finding.holds:
         return "resolved"
@@ -197,7 +210,10 @@ def pack(finding: Finding) -> bytes:
 
 def unpack(packed: bytes) -> Finding:
     form, fields = json.loads(packed)
-    if form not in (1, FORM):
+    if form not in (1, 2, FORM):
         raise StateFormError("finding", form)
     fields["events"] = [Occurrence(**occurrence) for occurrence in fields["events"]]
-    return Finding(**fields)
+    finding = Finding(**fields)
+    if form < FORM:
+        finding.told_evidence = _evidence(finding)
+    return finding

@@ -5,7 +5,13 @@ import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
-from keytrail.stream.conduct.limits import BurstLimits
+from keytrail.stream.conduct.limits import (
+    BurstLimits,
+    CadenceLimits,
+    DormancyLimits,
+    NetworkLimits,
+    SharingLimits,
+)
 
 
 @dataclass(frozen=True)
@@ -165,6 +171,10 @@ class Policy:
     lineage: LineageLimits = field(default_factory=LineageLimits)
     orphans: OrphanLimits = field(default_factory=OrphanLimits)
     burst: BurstLimits = field(default_factory=BurstLimits)
+    dormancy: DormancyLimits = field(default_factory=DormancyLimits)
+    networks: NetworkLimits = field(default_factory=NetworkLimits)
+    sharing: SharingLimits = field(default_factory=SharingLimits)
+    cadence: CadenceLimits = field(default_factory=CadenceLimits)
     signing: Signing = field(default_factory=Signing)
     # By name; a rule that is not among them is as it comes.
     rules: tuple[RuleSetting, ...] = ()

@@ -10,6 +10,7 @@ from keytrail.producers.simulation.founding import Founding, size_for
 from keytrail.producers.simulation.injections.catalogue import inject
 from keytrail.producers.simulation.keys import KeyRing
 from keytrail.producers.simulation.lifecycle import plan_lifecycle
+from keytrail.producers.simulation.presence import sign_in_between
 from keytrail.producers.simulation.rota import plan_rotations
 from keytrail.producers.simulation.stage import Stage
 from keytrail.producers.simulation.traffic import Traffic
@@ -56,6 +57,7 @@ class Simulation:
         if anomalies:
             inject(stage, events)
         plan_rotations(stage, plan_lifecycle(stage), events)
+        sign_in_between(stage)
         self._planned = sorted(stage.plan.events.values(), key=lambda event: event.occurred_at)
         self._plan = replace(stage.plan, events={})
 

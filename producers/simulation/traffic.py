@@ -9,13 +9,18 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from keytrail.producers.simulation import ids, words
-from keytrail.producers.simulation.calendar import HOUR, Calendar, Slot, shares
+from keytrail.producers.simulation.calendar import DAY, HOUR, Calendar, Slot, shares
 from keytrail.producers.simulation.company import Company, Member, Posture
 from keytrail.producers.simulation.errands import Errands
 from keytrail.producers.simulation.stage import INVENTORY_HOURS, Duty, Plan, Shift
 from keytrail.schemas.records import Event, Micros
 
 LATEST = 1 << 22  # microseconds, about 4 s
+# Small simulations have few events for many members: so many go with each who works, about a third of them by
+# people, so that nobody rests for longer than this.
+_EVENTS_A_PERSON = 32
+_EVENTS_A_SERVICE = 20
+LONGEST_REST = 30 * DAY
 
 # One byte of chance picks what is done: the shares are parts of 256.
 _PEOPLE_DO = (
@@ -47,8 +52,10 @@ class Traffic:
         self._shifts: deque[Shift] = deque(sorted(plan.shifts, key=lambda shift: shift.at))
         self._duties: deque[Duty] = deque(sorted(plan.duties, key=lambda duty: duty.at))
         self._postures = [plan.opening[member.number] for member in company.members]
-        self._people = _weighted([m for m in company.members if m.is_human], rng)
-        self._services = _weighted([m for m in company.members if not m.is_human], rng)
+        self._company = company
+        self._people: list[int] = []
+        self._services: list[int] = []
+        self._resting: dict[bool, dict[int, Micros]] = {}
         self._on_call: dict[str, int] = {}
         self._watch: list[int] = []
         self._people_do = _spread(_PEOPLE_DO)
@@ -58,6 +65,7 @@ class Traffic:
     def events(self, count: int) -> Iterator[Event]:
         """Exactly `count` events from the inventory's end to the period's end."""
         bits, errands = self._bits, self._errands
+        self._gather(count)
         for slot, number in shares(self._calendar.slots(INVENTORY_HOURS), count):
             self._begin(slot)
             people_of_256 = self._share_of_people(slot)
@@ -71,6 +79,23 @@ class Traffic:
                     yield self._person(now, slot)
                 else:
                     yield self._service(now)
+
+    def _gather(self, count: int) -> None:
+        """Choose who works with so many events: no more members than can be there from time to time.
+
+        Leads are always needed, and so is who is on call.
+        """
+        members = list(self._company.members)
+        self._rng.shuffle(members)
+        on_call = {duty.number for duty in self._duties}
+        needed = {member.number for member in members if member.is_lead or member.number in on_call}
+        members.sort(key=lambda member: member.number not in needed)
+        people = [m for m in members if m.is_human][: max(len(needed), count // _EVENTS_A_PERSON)]
+        services = [m for m in members if not m.is_human][: max(1, count // _EVENTS_A_SERVICE)]
+        self._people = _weighted(people, self._rng)
+        self._services = _weighted(services, self._rng)
+        for some in (people, services):
+            self._resting[some[0].is_human] = dict.fromkeys((m.number for m in some), self._calendar.begin)
 
     def _begin(self, slot: Slot) -> None:
         while self._shifts and self._shifts[0].at <= slot.begin:
@@ -89,6 +114,8 @@ class Traffic:
     def _person(self, now: Micros, slot: Slot) -> Event:
         if not slot.working:
             return self._act(self._pick(self._watch), now, "use", on_call=True)
+        if (rested := self._rested(now, is_human=True)) is not None:
+            return self._act(rested, now, "login")
         posture = self._pick(self._people)
         doing = self._people_do[self._bits(8)] if posture.member.is_human else "use"
         if doing == "ask":
@@ -98,7 +125,26 @@ class Traffic:
         return self._act(posture, now, doing)
 
     def _service(self, now: Micros) -> Event:
-        return self._act(self._pick(self._services), now, self._services_do[self._bits(8)])
+        posture = self._rested(now, is_human=False) or self._pick(self._services)
+        return self._act(posture, now, self._services_do[self._bits(8)])
+
+    def _rested(self, now: Micros, *, is_human: bool) -> Posture | None:
+        """Who has not been heard of for longest, if that is longer than anybody who works here rests."""
+        resting = self._resting[is_human]
+        number = next(iter(resting), None)
+        if number is None or now - resting[number] < LONGEST_REST:
+            return None
+        posture = self._postures[number]
+        if posture.is_present:
+            return posture
+        self._heard(posture, now)
+        return None
+
+    def _heard(self, posture: Posture, now: Micros) -> None:
+        """They are in the order in which they were last heard of."""
+        resting = self._resting[posture.member.is_human]
+        if resting.pop(posture.member.number, None) is not None:
+            resting[posture.member.number] = now
 
     def _pick(self, table: Sequence[int]) -> Posture:
         """Somebody of the table who is present; a service where nobody seems to be, as those always are."""
@@ -110,6 +156,7 @@ class Traffic:
 
     def _act(self, posture: Posture, now: Micros, doing: str, *, on_call: bool = False) -> Event:
         member = posture.member
+        self._heard(posture, now)
         chance = self._bits(64)
         digits = ids.hex_digits(self._rng, ids.EVENT_ID_DIGITS + 32 + 16)
         at = Micros(now - (chance >> 4 & LATEST - 1)) if chance & 15 == 0 else now

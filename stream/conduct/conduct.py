@@ -8,17 +8,25 @@ stands with it.
 import json
 from dataclasses import dataclass, field
 
-from keytrail.schemas.records import Micros, Tally
+from keytrail.schemas.records import Micros, Occurrence, Tally
+from keytrail.stream.conduct.days import Days, together
+from keytrail.stream.conduct.firsts import keep_earliest, keep_highest, note_first, of_plain, plain
 from keytrail.stream.conduct.minutes import Minutes
+from keytrail.stream.conduct.tallies import HOUR
 from keytrail.stream.errors import StateFormError
 
 FORM = 1  # of the packed state
+MOST_ACTORS = 16
+MOST_NETWORKS = 32
+_HOURS_KEPT = 30
 
 
 @dataclass(slots=True)
 class Conduct:
     """Of one key.  The first fields are those of its latest record that a tally told of.
 
+    Of actors and networks those that were first are kept, of hours (full hours, UTC; of a person's key
+    alone) the latest; their first events are exact.  `awoke` and `new_networks` are what rules have said.
     `provisions`: its scope names access changes.  `issued_at` is known where it was issued under keytrail's
     eyes.
     """
@@ -32,6 +40,16 @@ class Conduct:
     issued_at: Micros | None = None
     given: Minutes = field(default_factory=Minutes)
     taken: Minutes = field(default_factory=Minutes)
+    actors: dict[str, Days] = field(default_factory=dict)
+    networks: dict[str, Occurrence] = field(default_factory=dict)
+    hours: dict[int, Occurrence] = field(default_factory=dict)
+    awoke: bool = False
+    new_networks: set[str] = field(default_factory=set)
+
+    @property
+    def days(self) -> Days:
+        """The days of use, whoever used it."""
+        return together(self.actors.values())
 
     def add(self, tally: Tally) -> None:
         """What is too old to be kept stays until `trim`: the rules are to see it once."""
@@ -41,15 +59,29 @@ class Conduct:
         if tally.issued_at is not None:
             self.issued_at = tally.issued_at
         for deed in tally.deeds:
+            first = deed.events[0]
+            self.actors.setdefault(deed.actor, Days()).add(first)
+            if deed.network is not None:
+                note_first(self.networks, deed.network, first)
+            if self.kind == "human":
+                note_first(self.hours, first.occurred_at // HOUR, first)
             if deed.kind == "given":
                 self.given.add(deed)
             elif deed.kind == "taken":
                 self.taken.add(deed)
+        # The first ones stay, however many come later: no rule has to see the others.
+        keep_earliest(self.networks, MOST_NETWORKS)
+        if len(self.actors) > MOST_ACTORS:
+            by_first = sorted(self.actors, key=lambda actor: (self.actors[actor].very_first, actor))
+            self.actors = {actor: self.actors[actor] for actor in by_first[:MOST_ACTORS]}
 
     def trim(self) -> None:
         """Forget what is too old, or too much."""
         self.given.trim()
         self.taken.trim()
+        for days in self.actors.values():
+            days.trim()
+        keep_highest(self.hours, _HOURS_KEPT)
 
 
 _FACTS = ("key_id", "key_version", "kind", "owner", "break_glass", "provisions", "issued_at")
@@ -58,7 +90,15 @@ _FACTS = ("key_id", "key_version", "kind", "owner", "break_glass", "provisions",
 def pack(conduct: Conduct) -> bytes:
     """The conduct as stored; see `unpack`."""
     facts = [getattr(conduct, name) for name in _FACTS]
-    parts = [conduct.given.plain(), conduct.taken.plain()]
+    parts = [
+        conduct.given.plain(),
+        conduct.taken.plain(),
+        {actor: days.plain() for actor, days in conduct.actors.items()},
+        plain(conduct.networks),
+        plain(conduct.hours),
+        conduct.awoke,
+        sorted(conduct.new_networks),
+    ]
     return json.dumps([FORM, facts, parts], separators=(",", ":")).encode()
 
 
@@ -66,5 +106,14 @@ def unpack(packed: bytes) -> Conduct:
     form, facts, parts = json.loads(packed)
     if form != FORM:
         raise StateFormError("conduct", form)
-    given, taken = parts
-    return Conduct(**dict(zip(_FACTS, facts, strict=True)), given=Minutes.of(given), taken=Minutes.of(taken))
+    given, taken, actors, networks, hours, awoke, new_networks = parts
+    return Conduct(
+        **dict(zip(_FACTS, facts, strict=True)),
+        given=Minutes.of(given),
+        taken=Minutes.of(taken),
+        actors={actor: Days.of(days) for actor, days in actors.items()},
+        networks=of_plain(networks),
+        hours=of_plain(hours),
+        awoke=awoke,
+        new_networks=set(new_networks),
+    )

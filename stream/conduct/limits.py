@@ -11,3 +11,33 @@ class BurstLimits:
     taken: int = 25
     by_provisioners: int = 500
     minutes: int = 10
+
+
+@dataclass(frozen=True)
+class DormancyLimits:
+    """How long a key may lie unused and be used again; see `detections.dormant_key_awakes`."""
+
+    days: int = 90
+
+
+@dataclass(frozen=True)
+class NetworkLimits:
+    """How well a key's networks must be known before another is new; see `detections.new_network`."""
+
+    days: int = 14
+    days_of_use: int = 5
+
+
+@dataclass(frozen=True)
+class SharingLimits:
+    """How many may use one key on one day; see `detections.shared_key`.  `expected`: patterns of key ids."""
+
+    actors: int = 2
+    expected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CadenceLimits:
+    """How many hours in 24 a person's key may be in use; see `detections.automation_cadence`."""
+
+    hours: int = 20

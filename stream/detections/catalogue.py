@@ -10,8 +10,10 @@ from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.detections import (
+    automation_cadence,
     break_glass_use,
     clock_skew,
+    dormant_key_awakes,
     escalation_path,
     flapping,
     forged_event,
@@ -22,6 +24,7 @@ from keytrail.stream.detections import (
     mass_revoke,
     missing_reason,
     mover_keeps_roles,
+    new_network,
     orphaned_child_key,
     orphaned_key,
     out_of_scope,
@@ -34,6 +37,7 @@ from keytrail.stream.detections import (
     rule_failure,
     self_approval,
     self_grant,
+    shared_key,
     toxic_combination,
     trust_change,
     unknown_key,
@@ -143,9 +147,15 @@ class ConductRule:
     kinds: frozenset[str]
 
 
+_ANY_DEED = frozenset({"given", "taken", "denied", "used"})
+
 CONDUCT_RULES: tuple[ConductRule, ...] = (
     ConductRule(provisioning_burst.judge, provisioning_burst.RULE, frozenset({"given"})),
     ConductRule(mass_revoke.judge, mass_revoke.RULE, frozenset({"taken"})),
+    ConductRule(dormant_key_awakes.judge, dormant_key_awakes.RULE, _ANY_DEED),
+    ConductRule(new_network.judge, new_network.RULE, _ANY_DEED),
+    ConductRule(shared_key.judge, shared_key.RULE, _ANY_DEED),
+    ConductRule(automation_cadence.judge, automation_cadence.RULE, _ANY_DEED),
 )
 
 # Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed.

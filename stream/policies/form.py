@@ -6,12 +6,11 @@ What reads a file, writes one and describes it goes by this table.
 from operator import attrgetter
 from typing import Any
 
-from keytrail.stream.conduct.limits import BurstLimits
-from keytrail.stream.conduct.minutes import LONGEST_WINDOW
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.findings import SEVERITIES
 from keytrail.stream.lineage import MOST_ANCESTORS
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
+from keytrail.stream.policies.conduct import CONDUCT
 from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
 from keytrail.stream.policy import (
     ChangeWindow,
@@ -77,18 +76,6 @@ _FLAPPING = Record(
         "brief_minutes": Field(
             Whole(1, 1_440), "A privileged role that was held for so many minutes or fewer is flapping."
         ),
-    },
-)
-
-_BURST = Record(
-    BurstLimits,
-    {
-        "given": Field(Whole(2, 100_000), "So many grants and issued keys by one key are a burst."),
-        "taken": Field(Whole(2, 100_000), "So many revocations by one key are a mass revocation."),
-        "by_provisioners": Field(
-            Whole(2, 1_000_000), "The same for keys whose scope names grants, for both of them."
-        ),
-        "minutes": Field(Whole(1, LONGEST_WINDOW), "Within so many minutes."),
     },
 )
 
@@ -190,7 +177,7 @@ FORM = Record(
         ),
         "lineage": Field(_LINEAGE, "How far keys may issue keys, and what becomes of them."),
         "orphans": Field(_ORPHANS, "How long a key may outlive its owner."),
-        "burst": Field(_BURST, "When one key changes access too often."),
+        **CONDUCT,
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
         "exceptions": Field(

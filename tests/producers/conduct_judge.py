@@ -1,5 +1,7 @@
 """The naive judge of what keys do over all subjects: every event of every key in memory, in order of time."""
 
+import itertools
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -7,6 +9,8 @@ from keytrail.producers.simulation import Finding
 from keytrail.schemas.records import Event, Key
 
 _MINUTE = 60_000_000
+_HOUR = 60 * _MINUTE
+_DAY = 24 * _HOUR
 _GIVES = {"grant", "issue_key", "update_trust"}
 _TAKES = {"revoke", "revoke_key", "suspend_key"}
 
@@ -15,8 +19,10 @@ class ConductJudge:
     def __init__(self) -> None:
         self._events: dict[str, list[Event]] = defaultdict(list)
         self._keys: dict[str, Key] = {}
+        self._since = sys.maxsize
 
     def note(self, event: Event, key: Key) -> None:
+        self._since = min(self._since, event.occurred_at)
         self._events[key.key_id].append(event)
         self._keys[key.key_id] = key
 
@@ -24,16 +30,45 @@ class ConductJudge:
         return {
             Finding(rule, "key", key_id, cause)
             for key_id, events in self._events.items()
-            for rule, cause in _found(self._keys[key_id], sorted(events, key=lambda e: e.occurred_at))
+            for rule, cause in _found(
+                self._keys[key_id], sorted(events, key=lambda e: e.occurred_at), self._since
+            )
         }
 
 
-def _found(key: Key, events: list[Event]) -> Iterator[tuple[str, str]]:
+def _found(key: Key, events: list[Event], since: int) -> Iterator[tuple[str, str]]:
     least = 500 if _GIVES & set(key.scope_actions) else 25
     if _most_within(10, [e for e in events if e.outcome == "success" and e.action in _GIVES]) >= least:
         yield "provisioning_burst", ""
     if _most_within(10, [e for e in events if e.outcome == "success" and _takes(e)]) >= least:
         yield "mass_revoke", ""
+    yield from _by_days(key, events, since)
+    by_day: dict[int, set[str]] = defaultdict(set)
+    for event in events:
+        by_day[event.occurred_at // _DAY].add(event.actor_id)
+    if max(len(actors) for actors in by_day.values()) > 2:
+        yield "shared_key", ""
+    hours = {event.occurred_at // _HOUR for event in events}
+    if key.kind == "human" and max(sum(h - 24 < other <= h for other in hours) for h in hours) >= 20:
+        yield "automation_cadence", ""
+
+
+def _by_days(key: Key, events: list[Event], since: int) -> Iterator[tuple[str, str]]:
+    days = sorted({event.occurred_at // _DAY for event in events})
+    rests = [later - day for day, later in itertools.pairwise(days)]
+    if key.issued_at >= since:
+        rests.append(days[0] - key.issued_at // _DAY)
+    if not key.break_glass and any(rest >= 90 for rest in rests):
+        yield "dormant_key_awakes", ""
+    networks: set[str] = set()
+    for event in events:
+        if event.source_ip is None or key.scope_networks:
+            continue
+        network = event.source_ip.rpartition(".")[0] + ".0/24"  # there is no IPv6 in the simulation
+        day = event.occurred_at // _DAY
+        if network not in networks and day - days[0] >= 14 and sum(d < day for d in days) >= 5:
+            yield "new_network", network
+        networks.add(network)
 
 
 def _takes(event: Event) -> bool:

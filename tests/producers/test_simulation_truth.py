@@ -35,6 +35,10 @@ RULES = {
     "role_sprawl",
     "provisioning_burst",
     "mass_revoke",
+    "dormant_key_awakes",
+    "new_network",
+    "shared_key",
+    "automation_cadence",
 }
 
 

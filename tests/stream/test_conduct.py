@@ -11,7 +11,13 @@ from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Anomaly, Event, Signal
 from keytrail.schemas.topics import SIGNALS
 from keytrail.stream.at_hand import Slot
-from keytrail.stream.conduct.limits import BurstLimits
+from keytrail.stream.conduct.limits import (
+    BurstLimits,
+    CadenceLimits,
+    DormancyLimits,
+    NetworkLimits,
+    SharingLimits,
+)
 from keytrail.stream.conduct.tallies import network_of
 from keytrail.stream.detections.catalogue import CONDUCT_RULES
 from keytrail.stream.policy import Policy, RuleSetting
@@ -21,7 +27,13 @@ from keytrail.stream.source import Record
 MINUTE = 60 * SECOND
 RULES = {asked.rule.name for asked in CONDUCT_RULES}
 # Small limits, so that random lives meet them.
-POLICY = Policy(burst=BurstLimits(given=3, taken=3, by_provisioners=4, minutes=3))
+POLICY = Policy(
+    burst=BurstLimits(given=3, taken=3, by_provisioners=4, minutes=3),
+    dormancy=DormancyLimits(days=3),
+    networks=NetworkLimits(days=2, days_of_use=2),
+    sharing=SharingLimits(actors=2),
+    cadence=CadenceLimits(hours=3),
+)
 KEYS = (
     key("pk_person"),
     key("pk_service", kind="service", scope_networks=["10.0.0.0/8"]),
@@ -37,16 +49,16 @@ _deeds = st.builds(
     source_ip=st.sampled_from([None, "192.0.2.7", "192.0.2.8", "198.51.100.1", "2001:db8::1"]),
     key_id=st.sampled_from([known.key_id for known in KEYS]),
     day=st.sampled_from([0, 0, 0, 1, 2, 5, 9]),
-    seconds=st.integers(0, 900),
+    seconds=st.one_of(st.integers(0, 900), st.integers(0, 20_000)),
 )
 _lives = st.lists(_deeds, min_size=3, max_size=40)
 
 
 def _events(life: list[dict[str, object]]) -> list[Event]:
     made = []
-    for deed in life:
+    for number, deed in enumerate(life):
         fields = dict(deed)
-        at = NOON + int(str(fields.pop("day"))) * DAY + int(str(fields.pop("seconds"))) * SECOND
+        at = NOON + int(str(fields.pop("day"))) * DAY + int(str(fields.pop("seconds"))) * SECOND + number
         made.append(event(**fields, reason="asked", role="reader", occurred_at=at, recorded_at=at))
     return sorted(made, key=lambda one: (one.occurred_at, one.event_id))
 

@@ -9,6 +9,7 @@ from keytrail.producers.simulation.injections import (
     coming_and_going,
     credentials,
     duties,
+    habits,
     key_state,
     key_use,
     lineage,
@@ -141,6 +142,15 @@ KINDS = (
         (bursts.revocations_by_script, bursts.suspensions_by_script),
         (bursts.few_revocations, bursts.refused_revocations),
     ),
+    Kind(
+        (habits.after_a_rest, habits.long_after_its_issue), (habits.after_a_holiday, habits.first_seen_late)
+    ),
+    Kind(
+        (habits.from_elsewhere,),
+        (habits.young_key_from_elsewhere, habits.next_address, habits.within_its_scope),
+    ),
+    Kind((habits.in_many_hands,), (habits.in_two_hands, habits.handed_on)),
+    Kind((habits.round_the_clock,), (habits.a_long_day, habits.service_round_the_clock)),
 )
 
 
