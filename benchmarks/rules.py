@@ -67,7 +67,7 @@ def _squeezed(asked: Asked) -> Asked:
 
 
 def _tell(asked: Asked) -> list[Signal]:
-    tallies = Tallies(_POLICY.version)
+    tallies = Tallies(_POLICY)
     told = []
     for start in range(0, len(asked), _BATCH):
         for event, key in asked[start : start + _BATCH]:

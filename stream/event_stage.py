@@ -88,7 +88,7 @@ class EventStage:
         self._judge = Judge(policy)
         self._uses = KeyUses()
         self._rejudge = Rejudge(keys, self._judge, self._uses)
-        self._tallies = Tallies(policy.version)
+        self._tallies = Tallies(policy)
         self._enricher = Enricher(partition, policy.version)
         self._subjects: StateStore[SubjectAccess] = StateStore("subject", pack, unpack)
         self._departures: dict[str, Micros | None] = {}
@@ -104,7 +104,7 @@ class EventStage:
             self._seen.restore(key, value)
         elif key.startswith(self._uses.prefix):
             self._uses.restore(key, value)
-        elif key.startswith(self._tallies.prefix):
+        elif key.startswith(self._tallies.prefixes):
             self._tallies.restore(key, value)
         else:
             self._subjects.restore(key, value)
