@@ -1,6 +1,7 @@
 """Everything that `make bench` measures, one after the other; results under `build/bench`.
 
-python -m benchmarks [stages] [pipeline] [rules] [state] [sdk] [w1] [sink] [scale] [exactly_once] [latency]
+python -m benchmarks [stages] [pipeline] [rules] [state] [sdk] [w1] [sink] [scale] [exactly_once] [questions]
+    [latency]
 
 Not among them, for their length: `benchmarks.soak`, `benchmarks.outage` and `benchmarks.lifecycle`.
 """
@@ -22,6 +23,7 @@ _OTHERS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "sink": [("benchmarks.sink",)],
     "scale": [("benchmarks.scale",)],
     "exactly_once": [("benchmarks.exactly_once",)],
+    "questions": [("benchmarks.questions",)],
     "latency": [
         ("benchmarks.latency", "--rate", "5000", "--seconds", "300"),
         ("benchmarks.latency", "--rate", "20", "--seconds", "60"),

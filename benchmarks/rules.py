@@ -67,22 +67,22 @@ def _squeezed(asked: Asked) -> Asked:
 
 
 def _tell(asked: Asked) -> list[Signal]:
-    tallies = Tallies(_POLICY)
+    tallies = Tallies()
     told = []
     for start in range(0, len(asked), _BATCH):
         for event, key in asked[start : start + _BATCH]:
             if key.key is not None:
                 tallies.note(event, key.key)
-        told += tallies.signals()
+        told += tallies.signals(_POLICY.version)
     return told
 
 
 def _watch(tallies: list[Signal]) -> None:
-    watch = ConductWatch(_POLICY)
+    watch = ConductWatch()
     for start in range(0, len(tallies), _BATCH):
         for signal in tallies[start : start + _BATCH]:
             if signal.tally is not None:
-                watch.take(signal.entity, signal.tally)
+                watch.take(signal.entity, signal.tally, _POLICY)
         watch.take_changes()
 
 

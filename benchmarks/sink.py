@@ -35,6 +35,7 @@ from keytrail.sinks.clickhouse.http import ClickHouse
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
 from keytrail.stream.source import Record
@@ -72,7 +73,7 @@ def enriched(settings: Settings) -> list[bytes]:
     for key in list(simulation.keys()):
         directory.apply(key)
     reader = EventReader(registry, lambda: _FUTURE, Slot())
-    stage = EventStage(0, reader, directory, Policy(), lambda: _FUTURE, Slot())
+    stage = EventStage(0, reader, directory, Timeline(Policy()), lambda: _FUTURE, Slot())
     batches = (events[start : start + _BATCH] for start in range(0, len(events), _BATCH))
     return [value for batch in batches for _, value in stage.process(stage.read(batch)).enriched]
 

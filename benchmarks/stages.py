@@ -16,6 +16,7 @@ from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingStage
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.memory import calm_collector
+from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
 from keytrail.stream.seen import SeenIds
@@ -57,7 +58,7 @@ def run() -> Iterator[Result]:
 
     def stage() -> EventStage:
         reader = EventReader(_Registry(), lambda: _FUTURE, Slot())  # type: ignore[arg-type]
-        return EventStage(0, reader, directory, Policy(), lambda: _FUTURE, Slot())
+        return EventStage(0, reader, directory, Timeline(Policy()), lambda: _FUTURE, Slot())
 
     yield measure("encode an event (SDK)", EVENTS, lambda: lambda: [encode(event) for event in events])
     yield measure("read: decode and check", EVENTS, lambda: _reading(stage(), records))
@@ -111,5 +112,5 @@ def _whole(stage: EventStage, records: Sequence[SourceRecord]) -> Callable[[], o
 
 
 def _finding(signals: Sequence[Signal]) -> Callable[[], object]:
-    stage = FindingStage(Policy(), lambda: _FUTURE)
+    stage = FindingStage(Timeline(Policy()), lambda: _FUTURE)
     return lambda: stage.process(signals)

@@ -29,6 +29,7 @@ from keytrail.stream.event_stage import EventStage
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.membership import Membership, Sight
 from keytrail.stream.memory import calm_collector
+from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
 from keytrail.stream.role import Role
@@ -69,7 +70,7 @@ def measure(subjects: int) -> Growth:
     reader = EventReader(_Registry(), lambda: _FUTURE, Slot())  # type: ignore[arg-type]
     keys = KeyDirectory()
     keys.apply(_KEY)
-    stage = EventStage(0, reader, keys, Policy(), lambda: _FUTURE, Slot())
+    stage = EventStage(0, reader, keys, Timeline(Policy()), lambda: _FUTURE, Slot())
     packed = access_form.pack(_holder())
     began = time.perf_counter()
     for number in range(subjects):

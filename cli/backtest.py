@@ -11,13 +11,12 @@ from pathlib import Path
 from keytrail.cli.moments import parse_past
 from keytrail.cli.options import connection_flags, json_flag, settings_from
 from keytrail.cli.output import log_to_stderr, print_json, print_table, progress
-from keytrail.cli.policy_in_force import policy_of
+from keytrail.cli.policy_in_force import policy_in_force, policy_of
 from keytrail.cli.sparkline import sparkline
 from keytrail.producers.clock import system_clock
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.masters import MasterFile
 from keytrail.schemas.registry import Registry
-from keytrail.schemas.settings import find_policy_file
 from keytrail.stream.backtest import Backtest, Counts, PastRecord
 from keytrail.stream.comparison import Comparison, RuleChange, compare
 from keytrail.stream.history import History
@@ -65,9 +64,9 @@ def run(options: argparse.Namespace) -> int:
     if since is not None and until is not None and since >= until:
         raise UsageError("--until is not later than --since.", "Give the earlier time to --since.")
     tried = policy_of(options.file)
-    in_force = policy_of(options.against or find_policy_file(None))
     settings = settings_from(options, needs=("kafka", "registry"))
     log_to_stderr()
+    in_force = policy_of(options.against) if options.against else policy_in_force(settings.kafka)
     give_back()
     began = time.monotonic()
     schemas, history = Registry(settings.registry), History(settings.kafka)

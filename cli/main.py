@@ -28,6 +28,8 @@ COMMANDS = {
     "readers": "who may read the log in ClickHouse: add, remove, list; the same as SQL for a server",
     "report": "answer a common question, such as a key's whole chain over all services",
     "checkpoints": "show the signed checkpoints and their keys; rotate the key",
+    "verify": "prove that no row was changed, removed, added or reordered",
+    "prove": "give a proof that an event is in the log, for a file that anybody can check",
     "backtest": "try a policy on past events: what would be new, gone or changed",
     "deadletter": "show records that could not be used",
     "policy": "check, show and compare the files that the rules are tuned by",

@@ -6,7 +6,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from keytrail.cli.options import json_flag
+from keytrail.cli import applied_policy
+from keytrail.cli.options import connection_flags, json_flag
 from keytrail.cli.output import print_json, print_table
 from keytrail.stream.policies.cases import run as run_case
 from keytrail.stream.policies.cases_file import read_cases
@@ -21,7 +22,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     check = verbs.add_parser("check", help="say all that is wrong with a file, or its policy's version")
     check.add_argument("file", type=Path, metavar="FILE")
     show = verbs.add_parser("show", help="the whole policy, with what the file leaves out")
-    show.add_argument("file", type=Path, nargs="?", metavar="FILE", help="without it, the built-in policy")
+    show.add_argument("file", type=Path, nargs="?", metavar="FILE", help="without it, the policy in force")
+    show.add_argument("--built-in", action="store_true", help="the built-in policy")
+    connection_flags(show)
+    apply = verbs.add_parser("apply", help="let all workers go by a file, from the next events on")
+    apply.add_argument("file", type=Path, metavar="FILE")
+    apply.add_argument("--reason", required=True, metavar="TEXT")
+    apply.add_argument("--ticket", metavar="ID")
+    apply.add_argument("--actor", metavar="NAME", help="who does this; default: the user of this machine")
+    apply.add_argument("--key", metavar="ID", help="the admin's key that this is done with")
+    connection_flags(apply)
+    history = verbs.add_parser("history", help="the policies that were applied")
+    json_flag(history)
+    connection_flags(history)
     diff = verbs.add_parser("diff", help="what differs; exit code 1 where something does")
     diff.add_argument("file", type=Path, metavar="FILE")
     diff.add_argument(
@@ -36,16 +49,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.verb == "check":
-        print(f"{options.file} is fine: policy {read_policy(options.file).version}.")
-        return 0
-    if options.verb == "show":
-        sys.stdout.write(policy_text(Policy() if options.file is None else read_policy(options.file)))
-        return 0
-    if options.verb == "schema":
-        print(json.dumps(json_schema(), indent=2))
-        return 0
-    return _test(options) if options.verb == "test" else _diff(options)
+    match options.verb:
+        case "check":
+            print(f"{options.file} is fine: policy {read_policy(options.file).version}.")
+            return 0
+        case "show" if options.file is not None or options.built_in:
+            sys.stdout.write(policy_text(read_policy(options.file) if options.file else Policy()))
+            return 0
+        case "show":
+            return applied_policy.show(options)
+        case "apply":
+            return applied_policy.apply(options)
+        case "history":
+            return applied_policy.history(options)
+        case "schema":
+            print(json.dumps(json_schema(), indent=2))
+            return 0
+        case "test":
+            return _test(options)
+        case _:
+            return _diff(options)
 
 
 def _test(options: argparse.Namespace) -> int:

@@ -1,18 +1,17 @@
 """`keytrail worker`: one stream worker."""
 
 import argparse
-import logging
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from keytrail.cli.options import connection_flags, pass_over_flag, policy_flag, settings_from
 from keytrail.cli.output import log_to_stderr
-from keytrail.cli.policy_in_force import policy_of
+from keytrail.cli.policy_in_force import policy_of, refuse_file_beside_applied
 from keytrail.schemas.damage import pass_over
 from keytrail.schemas.settings import find_policy_file
+from keytrail.stream.patience import until_available
 from keytrail.stream.worker import BATCH_RECORDS, Worker, WorkerOptions
-
-logger = logging.getLogger(__name__)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +38,10 @@ def run(options: argparse.Namespace) -> int:
     file = find_policy_file(options.policy)
     policy = policy_of(file)
     log_to_stderr()
-    logger.info("The policy is %s, %s.", policy.version, file or "the built-in one")
+    if file is not None:
+        until_available("The worker", partial(refuse_file_beside_applied, settings.kafka, file, policy))
     with tempfile.TemporaryDirectory(prefix="keytrail-worker-") as scratch:
-        how = WorkerOptions(Path(scratch), options.instance, options.batch, chosen)
+        how = WorkerOptions(
+            Path(scratch), options.instance, options.batch, chosen, keeps_policy=file is not None
+        )
         return Worker(settings, policy, how).run()

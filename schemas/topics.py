@@ -32,6 +32,7 @@ ANOMALIES = Topic("keytrail.anomalies", "entity", config=_KEEP)
 DEAD_LETTERS = Topic("keytrail.deadletter", "source place", config=_KEEP)
 KEYS = Topic("keytrail.keys", "key_id", per_partition=False, config=_COMPACTED)
 DEPARTURES = Topic("keytrail.departures", "subject", per_partition=False, config=_COMPACTED)
+POLICIES = Topic("keytrail.policies", "policy_id", per_partition=False, config=_COMPACTED)
 SUBJECT_STATE = Topic("keytrail.state.subjects", "subject", config=_COMPACTED)
 FINDING_STATE = Topic("keytrail.state.findings", "entity", config=_COMPACTED)
 
@@ -39,7 +40,7 @@ FINDING_STATE = Topic("keytrail.state.findings", "entity", config=_COMPACTED)
 CHECKPOINTS = Topic("keytrail.checkpoints", "log", config=_KEEP)
 
 ALL_TOPICS = (
-    *(EVENTS, ENRICHED, SIGNALS, ANOMALIES, DEAD_LETTERS, KEYS, DEPARTURES),
+    *(EVENTS, ENRICHED, SIGNALS, ANOMALIES, DEAD_LETTERS, KEYS, DEPARTURES, POLICIES),
     *(SUBJECT_STATE, FINDING_STATE, CHECKPOINTS),
 )
 DEFAULT_PARTITIONS = 4

@@ -15,6 +15,7 @@ from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventBatch, EventOutput, EventStage
 from keytrail.stream.finding_stage import FindingOutput, FindingStage
 from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
 from keytrail.stream.schema_source import SchemaTexts
@@ -58,19 +59,19 @@ class Trial:
     def __init__(
         self, policy: Policy, reader: EventReader, keys: KeyDirectory, clock: Callable[[], Micros]
     ) -> None:
-        self._policy = policy
+        self._policies = Timeline(policy)
         self._reader = reader
         self._keys = keys
         self._clock = clock
         self._stages: dict[int, EventStage] = {}
         self._latest: dict[str, Anomaly] = {}
         self.counts = Counts()
-        self.finding_stage = FindingStage(policy, clock)
+        self.finding_stage = FindingStage(self._policies, clock)
 
     def event_stage(self, partition: int) -> EventStage:
         stage = self._stages.get(partition)
         if stage is None:
-            stage = EventStage(partition, self._reader, self._keys, self._policy, self._clock, Slot())
+            stage = EventStage(partition, self._reader, self._keys, self._policies, self._clock, Slot())
             self._stages[partition] = stage
         return stage
 

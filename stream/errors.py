@@ -21,6 +21,13 @@ class StateFormError(KeytrailError):
         )
 
 
+class UnreadablePolicyError(KeytrailError):
+    """An applied policy has what this keytrail does not know.
+
+    The worker ends: to go on by the policy before would judge events by what no longer counts for them.
+    """
+
+
 class FencedError(TransactionFailedError):
     """Another worker has taken the partition over; this one must not write for it any more."""
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from keytrail.schemas.applied import is_announcement
 from keytrail.schemas.ledger import EVENT_LEDGER
 from keytrail.schemas.records import DeadLetter, Micros, Signal
 from keytrail.schemas.topics import EVENTS
@@ -22,6 +23,7 @@ from keytrail.stream.judging import Judge
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.ledger import EventBook, Page
 from keytrail.stream.letters import dead_letter
+from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader, Readable, Unreadable
 from keytrail.stream.rejudging import Due, Rejudge, cause_of, name_in
@@ -51,6 +53,11 @@ class EventBatch:
     readable: list[Readable] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
 
+    @property
+    def announces_policy(self) -> bool:
+        """True where the policy may change within the batch, or with its end."""
+        return any(is_announcement(read.event) for read in self.readable)
+
 
 @dataclass(frozen=True)
 class EventOutput:
@@ -68,14 +75,17 @@ class EventOutput:
 
 
 class EventStage:
-    """One partition of the events topic.  Not thread-safe; batches must come in offset order."""
+    """One partition of the events topic.  Not thread-safe; batches must come in offset order.
+
+    Each event is judged by the policy that counts at its offset, however the batches lie.
+    """
 
     def __init__(
         self,
         partition: int,
         reader: EventReader,
         keys: KeyDirectory,
-        policy: Policy,
+        policies: Timeline,
         clock: Callable[[], Micros],
         at_hand: Slot,
     ) -> None:
@@ -83,13 +93,12 @@ class EventStage:
         self._at_hand = at_hand
         self._reader = reader
         self._keys = keys
-        self._policy = policy
+        self._policies = policies
         self._clock = clock
-        self._judge = Judge(policy)
+        self._by_policy: dict[str, tuple[Judge, Enricher]] = {}
         self._uses = KeyUses()
-        self._rejudge = Rejudge(keys, self._judge, self._uses)
-        self._tallies = Tallies(policy)
-        self._enricher = Enricher(partition, policy.version)
+        self._rejudge = Rejudge(keys, self._judge_at, self._uses)
+        self._tallies = Tallies()
         self._subjects: StateStore[SubjectAccess] = StateStore("subject", pack, unpack)
         self._departures: dict[str, Micros | None] = {}
         self._seen = SeenIds()
@@ -123,15 +132,16 @@ class EventStage:
         """Judge and enrich the batch's events; an event whose id was seen before is left out."""
         self._watch(batch)
         is_new = self._seen.add([read.event.event_id.lower() for read in batch.readable])
-        book = SignalBook(self._policy.version)
         fresh = [read for read, new in zip(batch.readable, is_new, strict=True) if new]
         offsets = [read.offset for read in fresh]
-        places = self._enricher.where_and_when(offsets, self._clock())
-        enriched = [self._process_one(read, book, place) for read, place in zip(fresh, places, strict=True)]
+        enriched: list[tuple[bytes, bytes]] = []
+        signals: list[Signal] = []
+        for policy, begin, end in self._policies.stretches(self._partition, offsets):
+            some_enriched, some_signals = self._process_stretch(fresh[begin:end], policy)
+            enriched += some_enriched
+            signals += some_signals
         self._at_hand.clear()
-        if fresh and self._judge.judges_conduct:
-            self._tallies.watch(min(read.event.occurred_at for read in fresh))
-        signals, duplicates = book.signals() + self._tallies.signals(), len(is_new) - len(fresh)
+        duplicates = len(is_new) - len(fresh)
         self._book.enter(
             Page(
                 read_at=batch.read_at,
@@ -146,6 +156,33 @@ class EventStage:
         self._departures.clear()
         return EventOutput(enriched, signals, batch.dead, self._take_changes(), duplicates, departures)
 
+    def _process_stretch(
+        self, reads: Sequence[Readable], policy: Policy
+    ) -> tuple[list[tuple[bytes, bytes]], list[Signal]]:
+        """Enriched events and signals of events that one policy counts for."""
+        judge, enricher = self._by(policy)
+        book = SignalBook(policy.version)
+        places = enricher.where_and_when([read.offset for read in reads], self._clock())
+        enriched = [
+            self._process_one(read, judge, enricher, book, place)
+            for read, place in zip(reads, places, strict=True)
+        ]
+        if judge.judges_conduct:
+            self._tallies.watch(min(read.event.occurred_at for read in reads))
+        return enriched, book.signals() + self._tallies.signals(policy.version)
+
+    def _by(self, policy: Policy) -> tuple[Judge, Enricher]:
+        known = self._by_policy.get(policy.version)
+        if known is None:
+            known = self._by_policy[policy.version] = (
+                Judge(policy),
+                Enricher(self._partition, policy.version),
+            )
+        return known
+
+    def _judge_at(self, offset: int) -> Judge:
+        return self._by(self._policies.at(self._partition, offset))[0]
+
     def due(self) -> Due:
         """What is to be judged anew, since more is known of keys than when their uses came."""
         return self._rejudge.due()
@@ -156,7 +193,7 @@ class EventStage:
         Raises `UnavailableError` as `read` does; nothing is changed then.
         """
         reads = {read.offset: read for read in self._reader.read_batch(records) if isinstance(read, Readable)}
-        signals = self._rejudge.judge(due.names, reads, self._clock(), self._policy.version)
+        signals = self._rejudge.judge(due.names, reads, self._clock())
         self._book.add_signals(len(signals))
         return EventOutput([], signals, [], self._take_changes(), 0, [])
 
@@ -165,18 +202,20 @@ class EventStage:
         stores = (self._subjects, self._seen, self._uses, self._tallies)
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 
-    def _process_one(self, read: Readable, book: SignalBook, place: bytes) -> tuple[bytes, bytes]:
+    def _process_one(
+        self, read: Readable, judge: Judge, enricher: Enricher, book: SignalBook, place: bytes
+    ) -> tuple[bytes, bytes]:
         self._at_hand.mark(read.offset)
         event = read.event
         key = self._keys.at(event)
-        of_key = self._judge.by_key(event, key, read.signed)
+        of_key = judge.by_key(event, key, read.signed)
         if (name := name_in(event)) is not None:
             causes = tuple(cause_of(verdict) for verdict in of_key) if of_key else ()
             self._uses.note(name, key, event.occurred_at, read.offset, causes)
-        if key.key is not None and self._judge.judges_conduct:
+        if key.key is not None and judge.judges_conduct:
             self._tallies.note(event, key.key)
         findings = []
-        for verdict in (*of_key, *self._judge.by_itself(event, key)):
+        for verdict in (*of_key, *judge.by_itself(event, key)):
             book.add(verdict, event)
             findings.append(verdict.rule.name)
         whose = event.whose
@@ -184,13 +223,13 @@ class EventStage:
         if subject is None and event.action in _BEGINS and event.outcome == "success":
             subject = SubjectAccess()
         if subject is not None and (change := subject.apply(event)) is not Change.NOTHING:
-            findings += self._judge.subject(event, subject, change, book)
+            findings += judge.subject(event, subject, change, book)
             self._subjects.put(whose, subject)
             if change is Change.HOLDING and subject.deleted is not None:
                 # Known here at once, and elsewhere once it is committed.
                 left = self._departures[whose] = left_at(subject)
                 self._keys.owner_leaves(whose, left)
-        return whose.encode(), self._enricher.enrich(read, key, findings, place)
+        return whose.encode(), enricher.enrich(read, key, findings, place)
 
     def _watch(self, batch: EventBatch) -> None:
         """Say so in the log where too much of what comes is dead, and where that is over."""

@@ -16,7 +16,8 @@ from keytrail.stream.exemptions import exemption_of, next_end
 from keytrail.stream.findings import Finding
 from keytrail.stream.ledger import FindingBook
 from keytrail.stream.peers import Candidate, Team, Usual
-from keytrail.stream.policy import Exemption, Policy
+from keytrail.stream.policies.timeline import Timeline
+from keytrail.stream.policy import Exemption
 from keytrail.stream.store import StateChange, StateStore
 
 _FINDING, _TEAM, _CANDIDATE = "finding", "team", "candidate"
@@ -29,21 +30,26 @@ class FindingOutput:
 
 
 class FindingStage:
-    """One partition of the signals topic.  Not thread-safe; batches must come in offset order."""
+    """One partition of the signals topic.  Not thread-safe; batches must come in offset order.
 
-    def __init__(self, policy: Policy, clock: Callable[[], Micros]) -> None:
-        self._policy = policy
+    What is judged here, of teams and of a key's conduct, is judged by the policy that gave the signal: that
+    of the events it comes from.  Exceptions are those of the latest policy, from when the worker knows it.
+    """
+
+    def __init__(self, policies: Timeline, clock: Callable[[], Micros]) -> None:
+        self._policies = policies
+        self._exceptions = policies.latest.exceptions
         self._clock = clock
         self._findings: StateStore[Finding] = StateStore(_FINDING, findings.pack, findings.unpack)
         self._teams: StateStore[Team] = StateStore(_TEAM, peers.pack_team, peers.unpack_team)
         self._candidates: StateStore[Candidate] = StateStore(
             _CANDIDATE, peers.pack_candidate, peers.unpack_candidate
         )
-        self._watched = ConductWatch(policy)
+        self._watched = ConductWatch()
         self._candidates_of: dict[str, set[str]] = {}
         self._untold: dict[str, None] = {}
         self._exempt: set[str] = set()  # told as suppressed
-        self._next_end = next_end(policy.exceptions, clock())
+        self._next_end = next_end(self._exceptions, clock())
         self._book = FindingBook()
 
     def restore(self, key: bytes, value: bytes | None) -> None:
@@ -89,10 +95,15 @@ class FindingStage:
     def settle(self) -> FindingOutput:
         """Tell everything that has waited."""
         began = self._clock()
-        if began >= self._next_end:
+        if self._has_other_exceptions:
+            # Any finding may be covered by them, or no longer.
+            self._exceptions = self._policies.latest.exceptions
+            self._untold.update(dict.fromkeys(sorted(self._findings)))
+            self._next_end = next_end(self._exceptions, began)
+        elif began >= self._next_end:
             # An exception is over: what it covered is told again.
             self._untold.update(dict.fromkeys(sorted(self._exempt)))
-            self._next_end = next_end(self._policy.exceptions, began)
+            self._next_end = next_end(self._exceptions, began)
         anomalies = []
         for name in list(self._untold):
             finding = self._findings.get(name)
@@ -104,14 +115,18 @@ class FindingStage:
 
     @property
     def has_untold(self) -> bool:
-        return bool(self._untold) or self._clock() >= self._next_end
+        return bool(self._untold) or self._has_other_exceptions or self._clock() >= self._next_end
+
+    @property
+    def _has_other_exceptions(self) -> bool:
+        return self._policies.latest.exceptions != self._exceptions
 
     def _take(self, signal: Signal) -> Iterator[str]:
         """Names of the findings that the signal touched."""
         if signal.profile is not None:
             yield from self._compare(signal, signal.profile)
         elif signal.tally is not None:
-            for found in self._watched.take(signal.entity, signal.tally):
+            for found in self._watched.take(signal.entity, signal.tally, self._policies.of(signal)):
                 yield from self._apply(found)
         else:
             yield from self._apply(signal)
@@ -127,7 +142,7 @@ class FindingStage:
         names = self._candidates_of.get(profile.team)
         if not names:
             return
-        usual, least = team.usual(), self._policy.sprawl.least_peers
+        usual, least = team.usual(), self._policies.of(signal).sprawl.least_peers
         moved = before is not None and (
             (before.median, before.spread) != (usual.median, usual.spread)
             or (before.members >= least) != (usual.members >= least)
@@ -140,7 +155,7 @@ class FindingStage:
         name = peers.candidate_key(profile.team, signal.entity)
         known = self._candidates.get(name)
         sprawls_already = known is not None and known.sprawls
-        if sprawls_already or profile.roles >= self._policy.sprawl.least_roles:
+        if sprawls_already or profile.roles >= self._policies.of(signal).sprawl.least_roles:
             self._candidates.put(name, Candidate(profile, signal, sprawls_already))
             self._index(profile.team, signal.entity, b"")
         elif known is not None:
@@ -151,12 +166,13 @@ class FindingStage:
         if candidate is None:
             return
         profile, held = candidate.profile, candidate.sprawls
-        candidate.sprawls = sprawls(profile, usual, self._policy)
+        policy = self._policies.of(candidate.signal)
+        candidate.sprawls = sprawls(profile, usual, policy)
         if candidate.sprawls != held:
             self._candidates.put(name, candidate)
         if candidate.sprawls or held:
             yield from self._apply(_verdict(candidate.signal, profile, candidate.sprawls, usual))
-        if not candidate.sprawls and profile.roles < self._policy.sprawl.least_roles:
+        if not candidate.sprawls and profile.roles < policy.sprawl.least_roles:
             self._drop(name)
 
     def _drop(self, name: str) -> None:
@@ -186,7 +202,7 @@ class FindingStage:
 
     def _exempts(self, finding: Finding) -> Exemption | None:
         """The exception that covers the finding now, which is noted in it."""
-        exemption = exemption_of(finding, self._policy.exceptions, self._clock())
+        exemption = exemption_of(finding, self._exceptions, self._clock())
         finding.exempt = exemption is not None
         return exemption
 

@@ -35,6 +35,7 @@ class Judge:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
+        self.policy_version = policy.version
         self._signs = bool(policy.signing.keys or policy.signing.services)
         self._failures: set[tuple[str, str]] = set()
         self._rules: dict[tuple[str, str], _Rules] = {}

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from keytrail.schemas.records import Signal
+from keytrail.schemas.records import DeadLetter, Signal
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import DEPARTURES, ENRICHED, EVENTS, FINDING_STATE, SIGNALS, SUBJECT_STATE, Topic
@@ -33,6 +33,7 @@ from keytrail.stream.finding_stage import FindingOutput, FindingStage
 from keytrail.stream.key_feed import KeyFeed
 from keytrail.stream.outbox import Outbox
 from keytrail.stream.patience import Done, GivenUpError, until_available
+from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.position import POSITION, Position, id_of_topic, start
 from keytrail.stream.rejudging import Due
 from keytrail.stream.signal_reading import Found, SignalReader
@@ -56,7 +57,8 @@ _REST_S = 0.04
 class TaskContext:
     """What every task of a worker works with; `on_failure` hears of what went wrong.
 
-    A batch, and what may wait beside it, has at most `batch_records` records.
+    A batch, and what may wait beside it, has at most `batch_records` records.  `policies` are those that are
+    known, and `learn_policies` waits for those that were applied since.
     """
 
     kafka: KafkaSettings
@@ -64,6 +66,8 @@ class TaskContext:
     registry: Registry
     on_failure: Callable[[BaseException], None]
     batch_records: int
+    policies: Timeline
+    learn_policies: Callable[[], None]
 
 
 class PartitionTask(ABC):
@@ -234,6 +238,8 @@ class PartitionTask(ABC):
         kafka, source = self._context.kafka, self.source.name
         committed = self._until_done(partial(self._context.group.committed, source, self.partition))
         self._topic_id = self._until_done(partial(id_of_topic, kafka, source))
+        # Another worker may have gone by a policy that was applied since this one looked.
+        self._until_done(self._context.learn_policies)
         restored, kept = 0, None
         for key, value in read_to_end(kafka, self._changelog.name, self.partition):
             if key == POSITION:
@@ -307,6 +313,8 @@ class EventTask(PartitionTask):
         batch = self._stage.read(records)
         # Every key change that was in Kafka before these events were read counts for them.
         self._keys.catch_up()
+        if batch.announces_policy:
+            self._context.learn_policies()
         return batch
 
 
@@ -324,10 +332,18 @@ class FindingTask(PartitionTask):
         self._stage.restore(key, value)
 
     async def _process(self, records: Sequence[SourceRecord]) -> list[Outgoing]:
-        found, dead = await self._patiently(partial(self._reader.read, self.partition, records))
+        found, dead = await self._patiently(partial(self._read, records))
         output = self._stage.process(self._in_hand(found))
         self._at_hand.clear()
         return [*self._outgoing(output), self._outbox.dead_letters(dead)]
+
+    def _read(self, records: Sequence[SourceRecord]) -> tuple[list[Found], list[DeadLetter]]:
+        found, dead = self._reader.read(self.partition, records)
+        versions = {one.signal.policy_version for one in found}
+        if not all(map(self._context.policies.knows, versions)):
+            # Another worker has read them already.
+            self._context.learn_policies()
+        return found, dead
 
     def _in_hand(self, found: Iterable[Found]) -> Iterator[Signal]:
         for one in found:

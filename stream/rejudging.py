@@ -1,6 +1,6 @@
 """Judging uses of a key anew, once more is known of the key."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keytrail.schemas.records import Event, Key, Micros, Occurrence, Signal
@@ -29,11 +29,14 @@ class Due:
 
 
 class Rejudge:
-    """Keeps track of which keys have changed, of those that were used in one partition.  Not thread-safe."""
+    """Keeps track of which keys have changed, of those that were used in one partition.  Not thread-safe.
 
-    def __init__(self, keys: KeyDirectory, judge: Judge, uses: KeyUses) -> None:
+    `judge_at` gives the judge of the policy that counts at an offset.
+    """
+
+    def __init__(self, keys: KeyDirectory, judge_at: Callable[[int], Judge], uses: KeyUses) -> None:
         self._keys = keys
-        self._judge = judge
+        self._judge_at = judge_at
         self._uses = uses
         self._mark: int | None = None
         self._due: dict[str, None] = {}
@@ -60,9 +63,7 @@ class Rejudge:
                 break
         return Due(tuple(names), tuple(sorted(offsets)))
 
-    def judge(
-        self, names: Sequence[str], reads: Mapping[int, Readable], now: Micros, policy_version: str
-    ) -> list[Signal]:
+    def judge(self, names: Sequence[str], reads: Mapping[int, Readable], now: Micros) -> list[Signal]:
         """What changes for these keys, which were due; `reads` are the events of their uses by offset.
 
         A use whose event is not there stays what it was found to be.
@@ -74,18 +75,22 @@ class Rejudge:
                 continue
             # Before the events are judged: what changes meanwhile makes the key due again.
             key, judged_by = self._keys.find(name), self._keys.record_name(name)
-            book = SignalBook(policy_version)
+            books: dict[str, SignalBook] = {}
+            version = ""
             for _, offset in uses.places:
+                judge = self._judge_at(offset)
+                version = judge.policy_version
                 if (read := reads.get(offset)) is not None:
-                    self._judge_one(read, uses, book)
-            signals += book.signals() + _take_back(uses, key, now, policy_version)
+                    self._judge_one(read, uses, judge, books.setdefault(version, SignalBook(version)))
+            signals += [signal for book in books.values() for signal in book.signals()]
+            signals += _take_back(uses, key, now, version)
             uses.judged_by = judged_by
             self._uses.put(name, uses)
         return signals
 
-    def _judge_one(self, read: Readable, uses: Uses, book: SignalBook) -> None:
+    def _judge_one(self, read: Readable, uses: Uses, judge: Judge, book: SignalBook) -> None:
         event = read.event
-        verdicts = self._judge.by_key(event, self._keys.at(event), read.signed)
+        verdicts = judge.by_key(event, self._keys.at(event), read.signed)
         causes = tuple(cause_of(verdict) for verdict in verdicts)
         before = uses.causes.pop(read.offset, ())
         if causes:

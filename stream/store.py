@@ -4,7 +4,7 @@ Values rest as bytes, so that a million small states fit in memory; those in use
 objects until the next commit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -62,6 +62,10 @@ class StateStore(Generic[Value]):
         self._live.pop(key, None)
         self._packed.pop(key, None)
         self._changed.add(key)
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys of all values there are."""
+        return iter(self._packed.keys() | self._live.keys())
 
     def take_changes(self) -> list[StateChange]:
         """The changes since the last call, one a key, for the changelog."""

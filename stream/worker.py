@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +15,7 @@ import mode
 from faust.types import TP
 
 from keytrail.schemas.damage import PassOver
-from keytrail.schemas.errors import UnavailableError, UsageError
+from keytrail.schemas.errors import SchemaError, UnavailableError, UsageError
 from keytrail.schemas.masters import MasterFile
 from keytrail.schemas.records import Micros
 from keytrail.schemas.registry import Registry
@@ -22,6 +23,7 @@ from keytrail.schemas.settings import Settings
 from keytrail.schemas.signature import Masters
 from keytrail.schemas.topics import EVENTS, SIGNALS, WORKER_GROUP, Topic
 from keytrail.stream.at_hand import AtHand
+from keytrail.stream.errors import UnreadablePolicyError
 from keytrail.stream.event_stage import EventStage
 from keytrail.stream.finding_stage import FindingStage
 from keytrail.stream.group_member import MemberOptions
@@ -29,7 +31,9 @@ from keytrail.stream.key_feed import KeyFeed
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.memory import calm_collector, give_back
 from keytrail.stream.partition_task import EventTask, FindingTask, PartitionTask, TaskContext
+from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.policy import Policy
+from keytrail.stream.policy_feed import PolicyFeed
 from keytrail.stream.reading import EventReader
 from keytrail.stream.signal_reading import SignalReader
 from keytrail.stream.signed import MasterSource
@@ -59,16 +63,21 @@ class WorkerOptions:
     A batch has at most `batch_records` records, and all partitions' batches of one topic together half as
     many again, so that a worker's memory does not grow with its partitions.
     `pass_over` names damaged batches to go on without; each of their records becomes a dead letter.
+    With `keeps_policy` the worker goes by its own policy, whatever is applied.
     """
 
     data_dir: Path
     instance: str | None = None
     batch_records: int = BATCH_RECORDS
     pass_over: PassOver = field(default_factory=dict)
+    keeps_policy: bool = False
 
 
 class Worker:
-    """Builds the Faust app; `run` serves until SIGTERM or SIGINT."""
+    """Builds the Faust app; `run` serves until SIGTERM or SIGINT.
+
+    `policy` counts for events before the first policy was applied.
+    """
 
     topics: tuple[Topic, ...] = (EVENTS, SIGNALS)
     group = WORKER_GROUP
@@ -76,7 +85,8 @@ class Worker:
     def __init__(self, settings: Settings, policy: Policy, options: WorkerOptions) -> None:
         give_back()
         self._settings = settings
-        self._policy = policy
+        self._policies = Timeline(policy)
+        self._policy_feed = None if options.keeps_policy else PolicyFeed(settings.kafka, self._policies.take)
         if not MasterFile(settings.masters).current():
             logger.warning("There is no master secret in %s: signatures are not checked.", settings.masters)
         self._options = options
@@ -90,7 +100,13 @@ class Worker:
         self._failure: BaseException | None = None
         self._crash: asyncio.Future[None] | None = None
         self._context = TaskContext(
-            settings.kafka, self._offsets, self._registry, self._fail, options.batch_records
+            settings.kafka,
+            self._offsets,
+            self._registry,
+            self._fail,
+            options.batch_records,
+            self._policies,
+            self._learn_policies,
         )
         self.app = self._build_app(options)
 
@@ -98,6 +114,9 @@ class Worker:
         """Serve; returns 0 after an orderly stop, 1 where the worker had to give up."""
         self._keys.start()
         logger.info("%d keys loaded.", len(self._directory))
+        if self._policy_feed is not None:
+            self._policy_feed.start()
+        logger.info("The policy is %s.", self._policies.latest.version)
         calm_collector()
         worker = faust.Worker(self.app, loglevel="INFO", logfile=None, override_logging=False, quiet=True)
         try:
@@ -182,19 +201,28 @@ class Worker:
         timer.start()
         return timer
 
+    def _learn_policies(self) -> None:
+        if self._policy_feed is not None:
+            self._policy_feed.catch_up()
+
     async def _settle(self) -> None:
-        for task in list(self._tasks.values()):
-            await task.settle()
+        try:
+            with suppress(UnavailableError):  # tasks that need to know wait for it themselves
+                await asyncio.to_thread(self._learn_policies)
+            for task in list(self._tasks.values()):
+                await task.settle()
+        except (SchemaError, UnreadablePolicyError) as error:
+            self._fail(error)
 
     def _task(self, tp: TP) -> PartitionTask:
         context = self._context
         if tp.topic == EVENTS.name:
             at_hand = self._at_hand.slot(is_event=True, partition=tp.partition)
             reader = EventReader(self._registry, wall_clock, at_hand, self._masters())
-            stage = EventStage(tp.partition, reader, self._directory, self._policy, wall_clock, at_hand)
+            stage = EventStage(tp.partition, reader, self._directory, self._policies, wall_clock, at_hand)
             return EventTask(context, tp.partition, stage, self._keys, at_hand)
         at_hand = self._at_hand.slot(is_event=False, partition=tp.partition)
-        findings = FindingStage(self._policy, wall_clock)
+        findings = FindingStage(self._policies, wall_clock)
         signals = SignalReader(self._registry, wall_clock, at_hand)
         return FindingTask(context, tp.partition, findings, signals, at_hand)
 

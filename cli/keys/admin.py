@@ -7,6 +7,7 @@ from keytrail.cli.output import progress
 from keytrail.producers.ids import UuidV7
 from keytrail.producers.key_changes import KeyChangeError
 from keytrail.producers.key_log import KeyLog
+from keytrail.schemas.applied import ACTION
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.masters import write_secret
 from keytrail.schemas.records import Key, Micros
@@ -14,7 +15,7 @@ from keytrail.schemas.settings import Settings
 from keytrail.schemas.signature import SigningKey
 from keytrail.stream.keys import status_at
 
-KEY_ACTIONS = ("issue_key", "rotate_key", "suspend_key", "resume_key", "revoke_key")
+ADMIN_ACTIONS = ("issue_key", "rotate_key", "suspend_key", "resume_key", "revoke_key", ACTION)
 _VARIABLE = "KEYTRAIL_KEY_SECRET"
 _FILE = "admin-key"
 
@@ -47,7 +48,7 @@ class Admin:
             team=None,
             status="active",
             issued_at=now,
-            scope_actions=list(KEY_ACTIONS),
+            scope_actions=list(ADMIN_ACTIONS),
             changed_by=self.actor,
             reason=reason,
             changed_at=now,
@@ -57,7 +58,8 @@ class Admin:
         """The id of the key, which may do this.  Raises `UsageError` or `KeyChangeError` where none may."""
         if self.key_id is None:
             raise UsageError(
-                "Keys are changed with an admin's key.", f"Name it with --key, or set {_VARIABLE}."
+                "Keys and policies are changed with an admin's key.",
+                f"Name it with --key, or set {_VARIABLE}.",
             )
         key = known.get(self.key_id)
         if (status := status_at(key, now)) != "active":

@@ -45,17 +45,18 @@ class Journal:
         depth = _TAIL
         while True:
             first = max(begin, end - depth)
-            found = [entry for _, message in self._read(place, first, end) if (entry := _entry(message, log))]
+            messages = [message for _, message in self._read(place, first, end)]
+            found = [_entry(message) for message in messages if message.key() == log.origin.encode()]
             if found or first == begin:
                 return found[-1] if found else None
             depth *= _DEEPER
 
-    def all(self, partition: int) -> Iterator[tuple[bytes, str]]:
-        """Keys and notes of a partition, in order; what has no value is left out."""
+    def all(self, partition: int) -> Iterator[tuple[bytes, Entry]]:
+        """Keys and notes of a partition, in order."""
         place = Place(CHECKPOINTS.name, partition)
         begin, end = self._cluster.beginnings([place])[place], self._cluster.ends([place])[place]
         for _, message in self._read(place, begin, end):
-            yield message.key() or b"", (message.value() or b"").decode("utf-8", "replace")
+            yield message.key() or b"", _entry(message)
 
     def _read(self, place: Place, first: int, end: int) -> Iterator[tuple[int, Message]]:
         return self._spans.within(place, [Span(first, end)])
@@ -86,9 +87,7 @@ class Journal:
             )
 
 
-def _entry(message: Message, log: Log) -> Entry | None:
-    if message.key() != log.origin.encode() or not (value := message.value()):
-        return None
-    headers = dict(message.headers() or [])
-    edge = headers.get(EDGE_HEADER)
-    return Entry(value.decode("utf-8", "replace"), edge if isinstance(edge, bytes) else b"")
+def _entry(message: Message) -> Entry:
+    edge = dict(message.headers() or []).get(EDGE_HEADER)
+    note = (message.value() or b"").decode("utf-8", "replace")
+    return Entry(note, edge if isinstance(edge, bytes) else b"")

@@ -1,14 +1,14 @@
 """The hash of a row's leaf as a ClickHouse expression: the normal form (`leaf`) made of the table's columns.
 
 It spells out Avro's binary encoding, since no function of ClickHouse's gives a row's datum.  The length of a
-text below 256 bytes, as nearly all are, is looked up; other numbers are made seven bits a byte.
+text below 256 bytes, as nearly all are, is looked up; other numbers are made seven bits a byte.  ClickHouse
+needs a tenth of a second and more to analyse the whole, so it is kept short.
 """
 
 from keytrail.schemas.varint import zigzag
 from keytrail.sinks.proof.leaf import FIELDS, NORMAL, VERSION, Field
 
 _SHORT = 256
-_LENGTH_BYTES = 4  # of a length below 128 MB, more than any record
 _LONG_BYTES = 10
 _NULL = "'\\x00'"
 _PRESENT = "'\\x02'"
@@ -23,78 +23,94 @@ def _array(values: list[bytes]) -> str:
     return f"[{', '.join(map(_bytes, values))}]"
 
 
-_SIZES = _array([zigzag(size) for size in range(_SHORT)])
-_OPTIONAL_SIZES = _array([b"\x02" + zigzag(size) if size else b"\0" for size in range(_SHORT)])
-
-# Stands before the SELECT of a query that has one of these in it.
-WITH = f"WITH {_SIZES} AS text_sizes, {_OPTIONAL_SIZES} AS optional_sizes"
-
-
-def _varint(number: str, most: int) -> str:
-    """`number` is zigzagged already, and unsigned."""
-    spelled = [
-        f"char({', '.join(_digit(number, at, last=at == size - 1) for at in range(size))})"
-        for size in range(1, most + 1)
-    ]
-    cases = [f"{number} < {1 << 7 * size}, {digits}" for size, digits in enumerate(spelled[:-1], 1)]
-    return f"multiIf({', '.join(cases)}, {spelled[-1]})"
+_NAMES = {
+    "text_sizes": _array([zigzag(size) for size in range(_SHORT)]),
+    "optional_sizes": _array([b"\x02" + zigzag(size) if size else b"\0" for size in range(_SHORT)]),
+    # The last digits of what is longer; a zigzag of n is twice n.
+    "last_digits": _array([zigzag(-(n // 2) - 1 if n % 2 else n // 2) for n in range(_SHORT)]),
+}
 
 
-def _digit(number: str, at: int, *, last: bool) -> str:
-    digit = f"bitAnd(bitShiftRight({number}, {7 * at}), 127)"
-    return digit if last else f"{digit} + 128"
+def _named(name: str, meaning: str) -> str:
+    _NAMES[name] = meaning
+    return name
 
 
-def _long(number: str) -> str:
-    return _varint(f"toUInt64(bitXor(bitShiftLeft({number}, 1), bitShiftRight({number}, 63)))", _LONG_BYTES)
+def _digit(number: str, at: int) -> str:
+    return f"bitAnd(bitShiftRight({number}, {7 * at}), 127)"
 
 
-def _length(length: str) -> str:
-    return _varint(f"toUInt32({length} * 2)", _LENGTH_BYTES)
+def _long(name: str, number: str) -> str:
+    """All ten digits there could be, of which the last one that counts is spelled anew."""
+    signed = _named(f"{name}_signed", number)
+    whole = _named(
+        f"{name}_number", f"toUInt64(bitXor(bitShiftLeft({signed}, 1), bitShiftRight({signed}, 63)))"
+    )
+    more = " + ".join(f"({whole} >= {1 << 7 * size})" for size in range(1, _LONG_BYTES))
+    last = _named(f"{name}_last", more)
+    digits = ", ".join(f"{_digit(whole, at)} + 128" for at in range(_LONG_BYTES - 1))
+    return f"substring(char({digits}), 1, {last}), char(bitAnd(bitShiftRight({whole}, 7 * {last}), 127))"
 
 
-def _text(column: str) -> str:
+def _length(size: str) -> str:
+    """Of 256 or more: up to three digits, and the rest, which is below 256, looked up."""
+
+    def spelled(digits: int) -> str:
+        first = ", ".join(f"{_digit(f'({size} * 2)', at)} + 128" for at in range(digits))
+        return f"concat(char({first}), last_digits[bitShiftRight({size}, {7 * digits - 1}) + 1])"
+
+    return (
+        f"multiIf({size} < {_SHORT << 6}, {spelled(1)}, {size} < {_SHORT << 13}, {spelled(2)}, {spelled(3)})"
+    )
+
+
+def _text(column: str, size: str) -> str:
     """Two arguments of `concat`."""
-    size = f"length({column})"
     return f"if({size} < {_SHORT}, text_sizes[{size} + 1], {_length(size)}), {column}"
 
 
-def _optional_text(column: str) -> str:
+def _optional_text(column: str, size: str) -> str:
     """Two arguments of `concat`."""
-    size = f"length({column})"
     long = f"concat({_PRESENT}, {_length(size)})"
     return f"if({size} < {_SHORT}, optional_sizes[{size} + 1], {long}), {column}"
 
 
-def _items(column: str, each: str) -> str:
-    block = f"concat({_length(f'length({column})')}, arrayStringConcat({each}), {_END})"
-    return f"if(empty({column}), {_END}, {block})"
+def _items(size: str, each: str) -> str:
+    count = f"if({size} < {_SHORT}, text_sizes[{size} + 1], {_length(size)})"
+    return f"if({size} = 0, {_END}, concat({count}, arrayStringConcat({each}), {_END}))"
 
 
 def _column(field: Field) -> str:
-    column = f"`{field.name}`"
+    """An argument or two of `concat`."""
+    name, column = field.name, f"`{field.name}`"
     match field.type:
-        case "string" if field.name == "event_id":
-            return _text(f"toString({column})")
+        case "string" if name == "event_id":
+            return f"{_bytes(zigzag(36))}, toString({column})"
         case "string":
-            return _text(column)
+            return _text(column, _size(field))
         case ["null", "string"]:
-            return _optional_text(column)
+            return _optional_text(column, _size(field))
         case "int":
-            return _long(f"toInt64({column})")
+            return _long(name, f"toInt64({column})")
         case "long" if field.is_time:
-            return _long(f"toUnixTimestamp64Micro({column})")
+            return _long(name, f"toUnixTimestamp64Micro({column})")
         case "long":
-            return _long(column)
+            return _long(name, column)
         case ["null", "long"] if field.is_time:
-            time = _long(f"toUnixTimestamp64Micro(assumeNotNull({column}))")
+            time = _long(name, f"toUnixTimestamp64Micro(assumeNotNull({column}))")
             return f"if(isNull({column}), {_NULL}, concat({_PRESENT}, {time}))"
         case {"type": "array", "items": "string"}:
-            return _items(column, f"arrayMap(item -> concat({_text('item')}), {column})")
+            item = f"concat({_text('item', 'length(item)')})"
+            return _items(_size(field), f"arrayMap(item -> {item}, {column})")
         case {"type": "map", "values": "string"}:
-            each = f"concat({_text('name')}, {_text('item')})"
-            return _items(column, f"arrayMap((name, item) -> {each}, mapKeys({column}), mapValues({column}))")
-    raise TypeError(f"{field.name} has a type that no leaf is made of")
+            item = f"concat({_text('name', 'length(name)')}, {_text('item', 'length(item)')})"
+            each = f"arrayMap((name, item) -> {item}, mapKeys({column}), mapValues({column}))"
+            return _items(_size(field), each)
+    raise TypeError(f"{name} has a type that no leaf is made of")
+
+
+def _size(field: Field) -> str:
+    return _named(f"{field.name}_size", f"length(`{field.name}`)")
 
 
 _HEAD = (
@@ -102,9 +118,11 @@ _HEAD = (
     "unhex(leftPad(hex(toUInt32(kafka_partition)), 8, '0')), "
     "unhex(leftPad(hex(toUInt64(kafka_offset)), 16, '0'))"
 )
-
 _DATUM = ", ".join(map(_column, FIELDS))
 
 # Of a row of `events`: its datum in normal form, and its leaf's hash, 32 bytes.
 DATUM = f"concat({_DATUM})"
 LEAF_HASH = f"SHA256(concat({_HEAD}, {_DATUM}))"
+
+# Stands before the SELECT of a query that has one of them in it.
+WITH = "WITH " + ", ".join(f"{meaning} AS {name}" for name, meaning in _NAMES.items())

@@ -16,35 +16,34 @@ notaries at once make checkpoints that agree.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from keytrail.schemas.errors import KeytrailError, UnavailableError
+from keytrail.schemas.errors import KeytrailError
 from keytrail.schemas.records import Micros
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
-from keytrail.schemas.topics import ENRICHED, SINK_GROUP
 from keytrail.sinks.clickhouse.http import ClickHouse
-from keytrail.sinks.clickhouse.positions import Committed
-from keytrail.sinks.cluster import Cluster, Place
+from keytrail.sinks.cluster import Cluster
 from keytrail.sinks.proof.anchor import Anchor
 from keytrail.sinks.proof.checkpoint import Checkpoint, Log
 from keytrail.sinks.proof.journal import Journal
 from keytrail.sinks.proof.keyring import Keyring, KeyringFile
-from keytrail.sinks.proof.leaf import Leaves, Record
+from keytrail.sinks.proof.leaf import Leaves
 from keytrail.sinks.proof.merkle import Edge
 from keytrail.sinks.proof.note import open_note, sign
+from keytrail.sinks.proof.progress import dealt_with
+from keytrail.sinks.proof.sources import Records
 from keytrail.sinks.proof.store import Entry, ProofTables
 from keytrail.sinks.proof.tiles import cut
 from keytrail.sinks.proof.trust import Handover, Trust
-from keytrail.sinks.spans import Span, SpanReader
+from keytrail.sinks.spans import SpanReader
 
 _log = logging.getLogger("keytrail.notary")
 
 MOST_LEAVES = 100_000  # of one checkpoint: a backlog is several
-_BATCH = 5_000
 
 
 class ContradictionError(KeytrailError):
@@ -73,6 +72,7 @@ class Notary:
         self._journal = Journal(settings.kafka, self._cluster, self._spans)
         self._tables = ProofTables(ClickHouse(settings.clickhouse, database=settings.database))
         self._leaves = Leaves(Registry(settings.registry))
+        self._records = Records(self._cluster, self._spans, self._leaves)
         self._anchor = Anchor(settings.anchor, settings.anchor_command)
         self._states: dict[Log, _State] = {}
         self._published: set[str] | None = None
@@ -90,7 +90,7 @@ class Notary:
         """
         made: list[Checkpoint] = []
         failed: list[KeytrailError] = []
-        for log, end in self._dealt_with().items():
+        for log, end in dealt_with(self._cluster).items():
             try:
                 state = self._state(log)
                 while state.before < end:
@@ -105,21 +105,6 @@ class Notary:
         """Give the anchor the newest checkpoint of each log that it has not had.  Raises `KeytrailError`."""
         self._anchor.put(self._to_anchor)
         self._to_anchor = []
-
-    def _dealt_with(self) -> dict[Log, int]:
-        """How far the sink is in each log: before that offset all is stored or set aside."""
-        topic = self._cluster.topics([ENRICHED.name]).get(ENRICHED.name)
-        if topic is None:
-            raise UnavailableError(
-                f"There is no topic {ENRICHED.name}.", "Create it with `keytrail prepare`."
-            )
-        places = [Place(ENRICHED.name, number) for number in range(topic.partitions)]
-        ends = {}
-        for place, commit in self._cluster.committed(SINK_GROUP, places).items():
-            committed = Committed.read(commit.offset, commit.note)
-            if committed and committed.incarnation == topic.incarnation:
-                ends[Log(topic.incarnation, place.partition)] = committed.offset
-        return dict(sorted(ends.items()))
 
     def _state(self, log: Log) -> _State:
         if (known := self._states.get(log)) is not None:
@@ -168,7 +153,7 @@ class Notary:
         edge, before = state.edge.copy(), end
         offsets: list[int] = []
         hashes: list[bytes] = []
-        for batch in self._batches(log, state.before, end):
+        for batch in self._records.batches(log, state.before, end):
             offsets += [record.offset for record in batch]
             hashes.append(self._leaves.hashes(log.partition, batch))
             if len(offsets) >= self._most_leaves:
@@ -193,18 +178,6 @@ class Notary:
         self._remember_for_anchor(entry.note)
         _log.info("%s: %d records, before offset %d", log.origin, size, before)
         return [checkpoint]
-
-    def _batches(self, log: Log, first: int, end: int) -> Iterator[Sequence[Record]]:
-        place = Place(ENRICHED.name, log.partition)
-        begin = self._cluster.beginnings([place])[place]
-        batch: list[Record] = []
-        for offset, message in self._spans.within(place, [Span(max(first, begin), end)]):
-            batch.append(Record(offset, message.value()))
-            if len(batch) == _BATCH:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
 
     def _publish(self, ring: Keyring) -> None:
         """Changes of keys go out before the first checkpoint of a new key does."""

@@ -1,17 +1,19 @@
 """Checkpoints, tiles and changes of keys in ClickHouse.  Nothing that is read here is trusted."""
 
 import json
+import re
 import struct
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from keytrail.sinks.clickhouse.http import ClickHouse
+from keytrail.sinks.clickhouse.http import ClickHouse, Row
 from keytrail.sinks.proof.checkpoint import Checkpoint, Log, utc
 from keytrail.sinks.proof.tiles import Tile, pack, unpack
 from keytrail.sinks.proof.trust import Handover
 
 _TIMEOUT_S = 300.0
+_HEX = re.compile(r"(?:[0-9a-f]{2})*")
 _TILES = (
     "INSERT INTO checkpoint_tiles"
     " (kafka_incarnation, kafka_partition, size, first_leaf, offsets, tags, nodes)"
@@ -26,9 +28,9 @@ _NEWEST = (
     " ORDER BY size DESC, made_at DESC LIMIT 1"
 )
 _NOTES = (
-    "SELECT DISTINCT note, size FROM checkpoints"
+    "SELECT note, any(edge) AS edge, any(size) AS size FROM checkpoints"
     " WHERE kafka_incarnation = {incarnation:UUID} AND kafka_partition = {partition:Int32}"
-    " ORDER BY size, note"
+    " GROUP BY note ORDER BY size, note"
 )
 # Tiles of a checkpoint that is not there were made by a run that was cut off before it.
 _READ_TILES = (
@@ -93,12 +95,12 @@ class ProofTables:
 
     def newest(self, log: Log) -> Entry | None:
         rows = self._clickhouse.rows(_NEWEST, params=_params(log))
-        return Entry(str(rows[0]["note"]), bytes.fromhex(str(rows[0]["edge"]))) if rows else None
+        return _entry(rows[0]) if rows else None
 
-    def notes(self, log: Log) -> list[str]:
+    def entries(self, log: Log) -> list[Entry]:
         """All checkpoints of a log, by size."""
         rows = self._clickhouse.rows(_NOTES, params=_params(log), timeout_s=_TIMEOUT_S)
-        return [str(row["note"]) for row in rows]
+        return [_entry(row) for row in rows]
 
     def tiles(self, log: Log, first: int, end: int) -> Iterator[Tile]:
         """The tiles that begin with one of these leaves, in order; those with a checkpoint.
@@ -112,6 +114,11 @@ class ProofTables:
             while at < len(data):
                 tile, at = unpack(data, at)
                 yield tile
+
+
+def _entry(row: Row) -> Entry:
+    edge = str(row["edge"])
+    return Entry(str(row["note"]), bytes.fromhex(edge) if _HEX.fullmatch(edge) else b"")
 
 
 def _params(log: Log) -> dict[str, str | int]:

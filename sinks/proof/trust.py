@@ -15,7 +15,7 @@ from keytrail.sinks.proof.checkpoint import Checkpoint, micros, utc
 from keytrail.sinks.proof.note import NoteError, PrivateKey, PublicKey, open_note, sign
 
 OVERLAP_US = 300_000_000
-_TITLE = "keytrail: the next checkpoints are signed with another key"
+TITLE = "keytrail: the next checkpoints are signed with another key"
 _AT = "at "
 _UNTIL = "until"
 
@@ -55,7 +55,7 @@ class Handover:
 
     @property
     def text(self) -> str:
-        return f"{_TITLE}\n{self.key.text}\n{_AT}{utc(self.at)}\n"
+        return f"{TITLE}\n{self.key.text}\n{_AT}{utc(self.at)}\n"
 
     @classmethod
     def of_text(cls, text: str) -> "Handover":
@@ -65,7 +65,7 @@ class Handover:
             found = cls(PublicKey.of_text(key), micros(at.removeprefix(_AT)))
         except ValueError:
             raise NoteError("It is no change of keys.") from None
-        if title != _TITLE or found.text != text:
+        if title != TITLE or found.text != text:
             raise NoteError("It is no change of keys.")
         return found
 
@@ -85,14 +85,12 @@ class Trust:
     def keys(self) -> list[TrustedKey]:
         return list(self._keys.values())
 
-    def follow(self, handovers: Iterable[str]) -> None:
-        """Take in changes of keys, in any order.  One that no trusted key has signed changes nothing."""
+    def follow(self, handovers: Iterable[str]) -> list[str]:
+        """Take in changes of keys, in any order; gives back those that no trusted key has signed."""
         left = set(handovers)
-        while True:
-            taken = {note for note in left if self._take(note)}
-            if not taken:
-                return
+        while taken := {note for note in left if self._take(note)}:
             left -= taken
+        return sorted(left)
 
     def _take(self, note: str) -> bool:
         try:

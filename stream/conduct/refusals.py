@@ -9,6 +9,7 @@ import json
 from keytrail.schemas.records import Micros
 from keytrail.stream.store import StateChange, StateStore
 
+_WITHIN: Micros = 3_600_000_000  # an hour: no policy may ask for more
 _MOST_ACTIONS = 8
 _MOST_SUCCESSES = 50_000
 
@@ -18,9 +19,7 @@ At = tuple[Micros, str]
 class Refusals:
     """Not thread-safe."""
 
-    def __init__(self, within: Micros) -> None:
-        """A success that comes later than `within` is not told."""
-        self._within = within
+    def __init__(self) -> None:
         self._refused: StateStore[dict[str, Micros]] = StateStore(
             "refused", lambda latest: json.dumps(latest).encode(), json.loads
         )
@@ -51,7 +50,7 @@ class Refusals:
         latest = self._refused.get(key_id)
         if latest is None or (refused := latest.get(action)) is None:
             return False
-        return at[0] - self._within <= refused
+        return at[0] - _WITHIN <= refused
 
     def take_changes(self) -> list[StateChange]:
         return self._refused.take_changes()

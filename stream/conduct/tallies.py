@@ -14,7 +14,6 @@ from keytrail.schemas.records import Deed, DeedKind, Event, Key, Micros, Occurre
 from keytrail.stream.conduct.deeds import GIVES, kind_of
 from keytrail.stream.conduct.refusals import Refusals
 from keytrail.stream.patterns import matches_any
-from keytrail.stream.policy import Policy
 from keytrail.stream.signals import KEEP, capped
 from keytrail.stream.store import StateChange, StateStore
 
@@ -41,9 +40,8 @@ class _Open:
 class Tallies:
     """Of one partition.  Not thread-safe."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy_version = policy.version
-        self._refusals = Refusals(policy.refusals.minutes * MINUTE)
+    def __init__(self) -> None:
+        self._refusals = Refusals()
         self._told: dict[_Place, tuple[Micros, str]] = {}
         self._keys: dict[str, Key] = {}
         self._open: dict[str, dict[_Name, _Open]] = {}
@@ -100,9 +98,9 @@ class Tallies:
         if len(deed.events) > 4 * KEEP:
             deed.events = sorted(deed.events)[:KEEP]
 
-    def signals(self) -> list[Signal]:
-        """The tallies since the last call, one a key."""
-        told = [self._signal(key_id, key) for key_id, key in self._keys.items()]
+    def signals(self, policy_version: str) -> list[Signal]:
+        """The tallies since the last call, one a key; they are to be judged by this policy."""
+        told = [self._signal(key_id, key, policy_version) for key_id, key in self._keys.items()]
         self._keys.clear()
         self._open.clear()
         return told
@@ -117,7 +115,7 @@ class Tallies:
         else:
             self._refusals.restore(key, value)
 
-    def _signal(self, key_id: str, key: Key) -> Signal:
+    def _signal(self, key_id: str, key: Key, policy_version: str) -> Signal:
         deeds = [_deed(*name, deed) for name, deed in self._open[key_id].items()]
         since = self._since.get(_SINCE)
         tally = Tally(
@@ -143,7 +141,7 @@ class Tallies:
             first_seen=min([deed.events[0].occurred_at for deed in deeds]),
             last_seen=max([deed.last for deed in deeds]),
             details={},
-            policy_version=self._policy_version,
+            policy_version=policy_version,
             tally=tally,
         )
 

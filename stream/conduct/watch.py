@@ -14,23 +14,26 @@ from keytrail.stream.store import StateChange, StateStore
 class ConductWatch:
     """Of the keys of one partition of the signals topic.  Not thread-safe."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy_version = policy.version
-        self._judge = Judge(policy)
+    def __init__(self) -> None:
+        self._judges: dict[str, Judge] = {}
         self._conducts: StateStore[Conduct] = StateStore("conduct", conduct.pack, conduct.unpack)
 
     @property
     def prefix(self) -> bytes:
         return self._conducts.prefix
 
-    def take(self, key_id: str, tally: Tally) -> list[Signal]:
+    def take(self, key_id: str, tally: Tally, policy: Policy) -> list[Signal]:
+        """What is found with this tally, by the policy that counted for its events."""
+        judge = self._judges.get(policy.version)
+        if judge is None:
+            judge = self._judges[policy.version] = Judge(policy)
         known = self._conducts.get(key_id) or Conduct(key_id)
         known.add(tally)
         kinds = frozenset(deed.kind for deed in tally.deeds)
         some = tuple(event for deed in tally.deeds for event in deed.events)
         signals = [
-            signal_of(replace(verdict, evidence=verdict.evidence or some), self._policy_version)
-            for verdict in self._judge.conduct(known, kinds)
+            signal_of(replace(verdict, evidence=verdict.evidence or some), policy.version)
+            for verdict in judge.conduct(known, kinds)
         ]
         known.trim()
         self._conducts.put(key_id, known)

@@ -18,6 +18,7 @@ from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventBatch, EventStage
 from keytrail.stream.finding_stage import FindingStage
 from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader, Readable
 
@@ -33,10 +34,10 @@ class Reference:
         for key in list(simulation.keys()):
             directory.apply(key)
         self._now = 0
-        policy = Policy()
+        policies = Timeline(Policy())
         reader: EventReader = None  # type: ignore[assignment]  # events come read
-        self._events = EventStage(0, reader, directory, policy, lambda: self._now, Slot())
-        self._findings = FindingStage(policy, lambda: self._now)
+        self._events = EventStage(0, reader, directory, policies, lambda: self._now, Slot())
+        self._findings = FindingStage(policies, lambda: self._now)
         self._current: dict[str, Anomaly] = {}
         self._offset = 0
 

@@ -20,7 +20,7 @@ from keytrail.sinks.clickhouse.http import ClickHouse
 from keytrail.sinks.cluster import Cluster, Place
 from keytrail.sinks.proof.anchor import read_anchor
 from keytrail.sinks.proof.checkpoint import Checkpoint, Log
-from keytrail.sinks.proof.journal import Journal
+from keytrail.sinks.proof.journal import KEYS_KEY, Journal
 from keytrail.sinks.proof.keyring import KeyringFile
 from keytrail.sinks.proof.merkle import Edge
 from keytrail.sinks.proof.notary import ContradictionError, Notary
@@ -146,10 +146,11 @@ def _assert_one_history(settings: Settings, log: Log) -> None:
     trust = KeyringFile(settings.checkpoint_keys).current().trust
     with SpanReader(settings.kafka) as spans:
         journal = Journal(settings.kafka, Cluster(settings.kafka), spans)
-        notes = {note for key, note in journal.all(log.partition) if key == log.origin.encode()}
-    notes |= set(_tables(settings).notes(log))
+        entries = {entry for key, entry in journal.all(log.partition) if key == log.origin.encode()}
+    entries |= set(_tables(settings).entries(log))
     roots: dict[int, bytes] = {}
-    for checkpoint in map(trust.open, notes):
+    for entry in entries:
+        checkpoint = trust.open(entry.note)
         assert roots.setdefault(checkpoint.size, checkpoint.root) == checkpoint.root
     edge = Edge()
     for tile in _tables(settings).tiles(log, 0, max(roots)):
@@ -186,7 +187,9 @@ def test_a_changed_key_is_signed_for_and_old_checkpoints_still_count(proved: Set
     assert auditor.open(old.note).size < auditor.open(new.note).size
     with SpanReader(proved.kafka) as spans:
         journal = Journal(proved.kafka, Cluster(proved.kafka), spans)
-        assert keys.current().handovers[-1] in {note for key, note in journal.all(0) if key == b"keys"}
+        assert keys.current().handovers[-1] in {
+            entry.note for key, entry in journal.all(0) if key == KEYS_KEY
+        }
 
 
 def test_a_checkpoint_that_is_not_ours_stops_its_log_and_no_other(proved: Settings, tmp_path: Path) -> None:

@@ -63,10 +63,12 @@ def test_check_says_the_version_or_everything_that_is_wrong(run: Run, write: Wri
 
 
 def test_what_show_prints_is_the_same_policy(run: Run, write: Write) -> None:
-    for path in ([], [write("rules: {unknown_key: {enabled: false, severity: low}}")]):
+    for path in (["--built-in"], [write("rules: {unknown_key: {enabled: false, severity: low}}")]):
         code, shown, _ = run("show", *path)
         assert code == 0
-        assert parse_policy(shown, "shown") == (read_policy(path[0]) if path else Policy())
+        assert parse_policy(shown, "shown") == (
+            Policy() if path == ["--built-in"] else read_policy(Path(path[0]))
+        )
 
 
 def test_diff_says_what_differs_field_by_field(run: Run, write: Write) -> None:

@@ -12,6 +12,7 @@ from keytrail.stream.at_hand import Slot
 from keytrail.stream.event_stage import EventOutput, EventStage
 from keytrail.stream.finding_stage import FindingStage
 from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.policy import Policy
 from keytrail.stream.reading import EventReader
 from keytrail.stream.signed import MasterSource, no_masters
@@ -86,13 +87,13 @@ class World:
         clock: Callable[[], Micros] = lambda: NOON,
         masters: MasterSource = no_masters,
     ) -> None:
-        self.policy = policy or Policy()
+        self.policies = Timeline(policy or Policy())
         self.directory = KeyDirectory()
         for known in keys:
             self.directory.apply(known)
         reader = EventReader(FixedRegistry(), clock, Slot(), masters)  # type: ignore[arg-type]
-        self.events = EventStage(0, reader, self.directory, self.policy, clock, Slot())
-        self.findings = FindingStage(self.policy, clock)
+        self.events = EventStage(0, reader, self.directory, self.policies, clock, Slot())
+        self.findings = FindingStage(self.policies, clock)
         self.anomalies: list[Anomaly] = []
         self.changelog: list[tuple[bytes, bytes | None]] = []
         self.finding_changelog: list[tuple[bytes, bytes | None]] = []

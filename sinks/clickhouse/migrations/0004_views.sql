@@ -15,11 +15,12 @@ ALTER TABLE events ADD PROJECTION IF NOT EXISTS access
     SELECT
         if(subject = '', actor_id, subject),
         role,
-        argMaxIf(tuple(action, occurred_at, actor_id, key_id, key_owner, reason, ticket, approved_by, permissions, expires_at, service, environment, event_id), tuple(occurred_at, UUIDToNum(event_id)), outcome = 'success' AND action IN ('grant', 'revoke')),
+        argMaxIf(if(outcome = 'success' AND action IN ('grant', 'revoke'), toJSONString(tuple(action, occurred_at, actor_id, key_id, key_owner, reason, ticket, approved_by, permissions, expires_at, service, environment, event_id)), ''), bitShiftLeft(toInt256(toUnixTimestamp64Micro(occurred_at)), 128) + toInt256(toUInt128(event_id)), outcome = 'success' AND action IN ('grant', 'revoke')),
+        maxIf(bitShiftLeft(toInt256(toUnixTimestamp64Micro(occurred_at)), 128) + toInt256(toUInt128(event_id)), outcome = 'success' AND action IN ('grant', 'revoke')),
         countIf(outcome = 'success' AND action NOT IN ('grant', 'revoke')),
         minIf(occurred_at, outcome = 'success' AND action NOT IN ('grant', 'revoke')),
         maxIf(occurred_at, outcome = 'success' AND action NOT IN ('grant', 'revoke')),
-        maxIf(tuple(occurred_at, UUIDToNum(event_id)), outcome = 'success' AND action = 'delete' AND subject != '' AND subject != actor_id)
+        maxIf(bitShiftLeft(toInt256(toUnixTimestamp64Micro(occurred_at)), 128) + toInt256(toUInt128(event_id)), outcome = 'success' AND action = 'delete' AND subject != '' AND subject != actor_id)
     GROUP BY if(subject = '', actor_id, subject), role
 );
 
@@ -106,45 +107,50 @@ AS
 SELECT
     whose AS subject,
     role,
-    turn.2 AS since,
-    turn.3 AS granted_by,
-    turn.4 AS key_id,
-    turn.5 AS key_owner,
-    turn.6 AS reason,
-    turn.7 AS ticket,
-    turn.8 AS approved_by,
-    turn.9 AS permissions,
-    turn.10 AS expires_at,
-    turn.11 AS service,
-    turn.12 AS environment,
-    turn.13 AS event_id,
-    if(uses = 0, NULL, used) AS last_used
+    grant.2 AS since,
+    grant.3 AS granted_by,
+    grant.4 AS key_id,
+    grant.5 AS key_owner,
+    grant.6 AS reason,
+    grant.7 AS ticket,
+    grant.8 AS approved_by,
+    grant.9 AS permissions,
+    grant.10 AS expires_at,
+    grant.11 AS service,
+    grant.12 AS environment,
+    grant.13 AS event_id,
+    last_used
 FROM
 (
-    SELECT
-        if(subject = '', actor_id, subject) AS whose,
-        role,
-        argMaxIf(tuple(action, occurred_at, actor_id, key_id, key_owner, reason, ticket, approved_by, permissions, expires_at, service, environment, event_id), tuple(occurred_at, UUIDToNum(event_id)), outcome = 'success' AND action IN ('grant', 'revoke')) AS turn,
-        countIf(outcome = 'success' AND action NOT IN ('grant', 'revoke')) AS uses,
-        maxIf(occurred_at, outcome = 'success' AND action NOT IN ('grant', 'revoke')) AS used
-    FROM events
-    WHERE role != ''
-    GROUP BY if(subject = '', actor_id, subject), role
-) AS turns
-LEFT JOIN
-(
-    SELECT whose, toNullable(latest.1) AS deleted_at, latest.2 AS deleted_by
+    SELECT whose, role, JSONExtract(turn, 'Tuple(String, DateTime64(6, \'UTC\'), String, String, String, String, String, String, Array(String), Nullable(DateTime64(6, \'UTC\')), String, String, UUID)') AS grant, if(uses = 0, NULL, used) AS last_used
     FROM
     (
-        SELECT if(subject = '', actor_id, subject) AS whose, maxIf(tuple(occurred_at, UUIDToNum(event_id)), outcome = 'success' AND action = 'delete' AND subject != '' AND subject != actor_id) AS latest
+        SELECT
+            if(subject = '', actor_id, subject) AS whose,
+            role,
+            argMaxIf(if(outcome = 'success' AND action IN ('grant', 'revoke'), toJSONString(tuple(action, occurred_at, actor_id, key_id, key_owner, reason, ticket, approved_by, permissions, expires_at, service, environment, event_id)), ''), bitShiftLeft(toInt256(toUnixTimestamp64Micro(occurred_at)), 128) + toInt256(toUInt128(event_id)), outcome = 'success' AND action IN ('grant', 'revoke')) AS turn,
+            maxIf(bitShiftLeft(toInt256(toUnixTimestamp64Micro(occurred_at)), 128) + toInt256(toUInt128(event_id)), outcome = 'success' AND action IN ('grant', 'revoke')) AS turned_at,
+            countIf(outcome = 'success' AND action NOT IN ('grant', 'revoke')) AS uses,
+            maxIf(occurred_at, outcome = 'success' AND action NOT IN ('grant', 'revoke')) AS used
         FROM events
-        WHERE role = ''
+        WHERE role != ''
         GROUP BY if(subject = '', actor_id, subject), role
-    )
-    WHERE latest.1 != toDateTime64(0, 6, 'UTC') OR latest.2 != toFixedString('', 16)
-) AS gone USING (whose)
-WHERE turn.1 = 'grant'
-    AND (isNull(gone.deleted_at) OR (turn.2, UUIDToNum(turn.13)) > (assumeNotNull(gone.deleted_at), ifNull(gone.deleted_by, toFixedString('', 16))))
+    ) AS turns
+    LEFT JOIN
+    (
+        SELECT whose, toNullable(latest) AS gone_at
+        FROM
+        (
+            SELECT if(subject = '', actor_id, subject) AS whose, maxIf(bitShiftLeft(toInt256(toUnixTimestamp64Micro(occurred_at)), 128) + toInt256(toUInt128(event_id)), outcome = 'success' AND action = 'delete' AND subject != '' AND subject != actor_id) AS latest
+            FROM events
+            WHERE role = ''
+            GROUP BY if(subject = '', actor_id, subject), role
+        )
+        WHERE latest != 0
+    ) AS gone USING (whose)
+    WHERE startsWith(turn, '["grant"')
+        AND (isNull(gone.gone_at) OR turned_at > gone.gone_at)
+)
 COMMENT 'Who holds what now, since when, by whose key, why, and when it was last used. Ask by subject or by role.';
 
 CREATE OR REPLACE VIEW access_as_of
@@ -166,36 +172,44 @@ CREATE OR REPLACE VIEW access_as_of
 )
 AS
 SELECT
-    subject,
+    whose AS subject,
     role,
-    turn.2 AS since,
-    turn.3 AS granted_by,
-    turn.4 AS key_id,
-    turn.5 AS key_owner,
-    turn.6 AS reason,
-    turn.7 AS ticket,
-    turn.8 AS approved_by,
-    turn.9 AS permissions,
-    turn.10 AS expires_at,
-    turn.11 AS service,
-    turn.12 AS environment,
-    turn.13 AS event_id
+    grant.2 AS since,
+    grant.3 AS granted_by,
+    grant.4 AS key_id,
+    grant.5 AS key_owner,
+    grant.6 AS reason,
+    grant.7 AS ticket,
+    grant.8 AS approved_by,
+    grant.9 AS permissions,
+    grant.10 AS expires_at,
+    grant.11 AS service,
+    grant.12 AS environment,
+    grant.13 AS event_id
 FROM
 (
-    SELECT subject, role, argMax(tuple(action, occurred_at, actor_id, key_id, key_owner, reason, ticket, approved_by, permissions, expires_at, service, environment, event_id), (occurred_at, UUIDToNum(event_id))) AS turn
-    FROM access_changes
-    WHERE action != 'delete' AND occurred_at <= {at:DateTime64(6, 'UTC')}
-    GROUP BY subject, role
-) AS turns
-LEFT JOIN
-(
-    SELECT subject, max((occurred_at, UUIDToNum(event_id))) AS latest, toNullable(latest.1) AS deleted_at, latest.2 AS deleted_by
-    FROM access_changes
-    WHERE action = 'delete' AND occurred_at <= {at:DateTime64(6, 'UTC')}
-    GROUP BY subject
-) AS gone USING (subject)
-WHERE turn.1 = 'grant'
-    AND (isNull(gone.deleted_at) OR (turn.2, UUIDToNum(turn.13)) > (assumeNotNull(gone.deleted_at), ifNull(gone.deleted_by, toFixedString('', 16))))
+    SELECT whose, role, JSONExtract(turn, 'Tuple(String, DateTime64(6, \'UTC\'), String, String, String, String, String, String, Array(String), Nullable(DateTime64(6, \'UTC\')), String, String, UUID)') AS grant
+    FROM
+    (
+        SELECT
+            subject AS whose,
+            role,
+            argMax(toJSONString(tuple(action, occurred_at, actor_id, key_id, key_owner, reason, ticket, approved_by, permissions, expires_at, service, environment, event_id)), bitShiftLeft(toInt256(toUnixTimestamp64Micro(occurred_at)), 128) + toInt256(toUInt128(event_id))) AS turn,
+            max(bitShiftLeft(toInt256(toUnixTimestamp64Micro(occurred_at)), 128) + toInt256(toUInt128(event_id))) AS turned_at
+        FROM access_changes
+        WHERE action != 'delete' AND occurred_at <= {at:DateTime64(6, 'UTC')}
+        GROUP BY subject, role
+    ) AS turns
+    LEFT JOIN
+    (
+        SELECT subject AS whose, toNullable(max(bitShiftLeft(toInt256(toUnixTimestamp64Micro(occurred_at)), 128) + toInt256(toUInt128(event_id)))) AS gone_at
+        FROM access_changes
+        WHERE action = 'delete' AND occurred_at <= {at:DateTime64(6, 'UTC')}
+        GROUP BY subject
+    ) AS gone USING (whose)
+    WHERE startsWith(turn, '["grant"')
+        AND (isNull(gone.gone_at) OR turned_at > gone.gone_at)
+)
 COMMENT 'Who held what at a time: SELECT * FROM access_as_of(at = \'2026-03-01 00:00:00\') WHERE subject = \'bob\'.';
 
 CREATE OR REPLACE VIEW unused_access

@@ -1,0 +1,263 @@
+"""The cookbook's questions over many events: how long each takes, on the product's table and on a plain one.
+
+    python -m benchmarks.questions [--events 50000000] [--runs 3] [--folder DIR]
+
+The events are made inside ClickHouse: a company of 100,000 people, 800 roles and 20,000 keys over a year, a
+few of each busy and most not, every column filled as services fill it.  The plain table has the same rows and
+columns in the order they came, without index, projection, partition or codec; its database has the same
+views.  Last, 50,000 rows at a time are inserted for a while, alone and beside the questions.
+"""
+
+import argparse
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.measure import keep
+from keytrail.schemas.settings import HttpSettings
+from keytrail.sinks.clickhouse.http import ClickHouse
+from keytrail.sinks.clickhouse.migrate import SINGLE, apply, committed_migrations
+
+PAGE = Path(__file__).parents[1] / "docs" / "sql-cookbook.md"
+QUESTION = re.compile(r"^## (\d+\. [^\n]*)\n\n```sql\n(.*?)\n```", re.MULTILINE | re.DOTALL)
+PRODUCT, PLAIN = "keytrail", "plain"
+_AT_ONCE = 1_000_000
+_BLOCK = 50_000
+_INSERT_S = 20.0
+_TIMEOUT_S = 3_600.0
+_PARAMS = {
+    "subject": "person-77",
+    "role": "role-40",
+    "other": "role-41",
+    "day": "2026-06-15 00:00:00",
+    "key": "key-40",
+    "owner": "person-40",
+    "resource": "db-40",
+    "finding": "none",
+}
+
+_PLAIN_TABLE = """
+CREATE TABLE plain.{table} ENGINE = MergeTree ORDER BY () EMPTY AS SELECT * FROM keytrail.{table}
+"""
+
+# The number of the event is all there is: everything else follows from it.
+_EVENTS = """
+INSERT INTO {table} (event_id, occurred_at, recorded_at, service, environment, actor_id, actor_type, key_id,
+    action, subject, role, permissions, resource, reason, ticket, approved_by, outcome, error, source_ip,
+    user_agent, trace_id, span_id, correlation_id, attributes, producer_id, sequence, key_status, key_owner,
+    key_kind, key_team, findings, policy_version, source_partition, source_offset, enriched_at, kafka_offset,
+    kafka_partition, kafka_block, kafka_incarnation)
+WITH
+    cityHash64(number, 1) AS a, cityHash64(number, 2) AS b, cityHash64(number, 3) AS c,
+    toUInt32(pow(a % 1000000 / 1000000, 2) * 100000) AS person,
+    toUInt32(pow(b % 1000000 / 1000000, 3) * 20000) AS key,
+    multiIf(c % 1000 < 60, 'grant', c % 1000 < 80, 'revoke', c % 1000 = 80, 'delete', c % 1000 < 200, 'login',
+        c % 1000 < 300, 'create', 'use') AS did,
+    did IN ('grant', 'revoke', 'delete') AS changes,
+    toDateTime64('2026-01-01 00:00:00', 6, 'UTC')
+        + toIntervalMicrosecond(intDiv(number * 31000000, {events} / 1000000)) AS at,
+    toUInt32(pow(cityHash64(person, c % 9) % 1000000 / 1000000, 2) * 800) AS role_number
+SELECT
+    generateUUIDv7(), at, at + toIntervalMillisecond(a % 40), concat('service-', toString(key % 60)),
+    if(c % 10 < 7, 'production', 'staging'),
+    if(changes, concat('admin-', toString(a % 300)), concat('person-', toString(person))),
+    if(key % 3 = 0, 'service', 'human'), if(c % 200 = 7, '', concat('key-', toString(key))), did,
+    if(changes OR did = 'create', concat('person-', toString(person)), ''),
+    if(did IN ('delete', 'login', 'create'), '', concat('role-', toString(role_number))),
+    if(did = 'grant', [concat('read:', toString(role_number)), concat('write:', toString(role_number))], []),
+    if(did IN ('use', 'create'), concat('db-', toString(b % 5000)), ''),
+    if(changes AND c % 50 != 0, concat('needed for project ', toString(b % 4000)), ''),
+    if(changes AND c % 3 = 0, concat('OPS-', toString(b % 90000)), ''),
+    if(did = 'grant' AND c % 4 = 0, concat('person-', toString(a % 700)), ''),
+    if(c % 60 = 1, 'denied', 'success'), if(c % 60 = 1, 'not allowed', ''),
+    concat('10.', toString(person % 200), '.', toString(person % 251), '.', toString(a % 12)),
+    concat('client/', toString(key % 12)),
+    if(c % 10 < 4, lower(hex(sipHash128(number))), ''), if(c % 10 < 4, lower(hex(sipHash64(number))), ''),
+    if(c % 10 = 5, concat('req-', toString(a)), ''),
+    if(changes, map('team', concat('team-', toString(person % 400))), map()),
+    concat('run-', toString(key % 60)), intDiv(number, 60) + 1,
+    'active', concat('person-', toString(key % 9000)), if(key % 3 = 0, 'service', 'human'),
+    concat('team-', toString(key % 400)), if(c % 2500 = 3, ['privileged_grant'], []), 'p1',
+    number % 12, intDiv(number, 12), at + toIntervalMillisecond(a % 900), intDiv(number, 12), number % 12,
+    intDiv(number, 600000), toUUID('00000000-0000-0000-0000-000000000001')
+FROM numbers({first}, {count})
+"""
+_KEYS = """
+INSERT INTO {table} (key_id, version, kind, owner, team, status, issued_at, parent_key)
+SELECT concat('key-', toString(number)), 1, if(number % 3 = 0, 'service', 'human'),
+    concat('person-', toString(number % 9000)), concat('team-', toString(number % 400)),
+    if(number % 20 = 0, 'revoked', 'active'), toDateTime64('2025-06-01 00:00:00', 6, 'UTC'),
+    if(number % 4 = 0 AND number > 0, concat('key-', toString(intDiv(number, 4))), '')
+FROM numbers(20500)
+"""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Milliseconds, the median of the runs, on the product's table and on the plain one."""
+
+    question: str
+    ms: float
+    plain_ms: float
+
+    @property
+    def ratio(self) -> float:
+        return self.plain_ms / self.ms
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=50_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where the data goes; without it, a temporary folder")
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(dir=options.folder) as folder,
+        running_clickhouse(Path(folder)) as server,
+    ):
+        load(server, options.events)
+        clickhouse = ClickHouse(server, database=PRODUCT)
+        sizes = bytes_an_event(clickhouse)
+        timed = list(ask_all(server, options.runs))
+        alone, beside = insert_rates(server, options.events)
+    lines = [
+        f"{options.events:,} events: {sizes[PRODUCT]:.1f} bytes each on disk, "
+        f"{sizes['projections']:.1f} of them the projections'; plain {sizes[PLAIN]:.1f}.",
+        f"Inserted, {_BLOCK:,} rows at a time: {alone:,.0f} rows/s alone, {beside:,.0f} beside questions.",
+        "",
+        "| question | ms | plain table, ms | ratio |",
+        "|---|---|---|---|",
+        *(f"| {t.question} | {t.ms:,.0f} | {t.plain_ms:,.0f} | {t.ratio:.1f} |" for t in timed),
+    ]
+    figures = {"events": options.events, "bytes": sizes, "alone": alone, "beside": beside}
+    keep("questions", {**figures, "questions": [asdict(t) for t in timed]}, "\n".join(lines) + "\n")
+
+
+@contextmanager
+def running_clickhouse(folder: Path) -> Iterator[HttpSettings]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = [sys.executable, "-m", "keytrail.deploy.embedded.gateway", "--log-level", "error"]
+    process = subprocess.Popen([*command, "--data-dir", str(folder / "data"), "--port", str(port)])
+    server = HttpSettings(f"http://127.0.0.1:{port}")
+    try:
+        while True:
+            try:
+                ClickHouse(server).run("SELECT 1")
+                break
+            except Exception:
+                if process.poll() is not None:
+                    raise
+                time.sleep(0.1)
+        yield server
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def load(server: HttpSettings, events: int) -> None:
+    apply(server, PRODUCT, committed_migrations())
+    anywhere = ClickHouse(server)
+    anywhere.run(f"CREATE DATABASE {PLAIN}")
+    for table in ("events", "keys", "anomalies", "dead_letters"):
+        anywhere.run(_PLAIN_TABLE.replace("{table}", table))
+    plain = ClickHouse(server, database=PLAIN)
+    for migration in committed_migrations():
+        for statement in migration.statements(SINGLE):
+            if re.match(r"CREATE (OR REPLACE )?VIEW", statement):
+                plain.run(statement)
+    for first in range(0, events, _AT_ONCE):
+        count = min(_AT_ONCE, events - first)
+        for database in (PRODUCT, PLAIN):
+            insert(anywhere, f"{database}.events", events, first, count)
+        print(f"{first + count:,} events", file=sys.stderr)
+    for database in (PRODUCT, PLAIN):
+        anywhere.run(_KEYS.replace("{table}", f"{database}.keys"))
+    while anywhere.rows("SELECT 1 FROM system.merges") or anywhere.rows(
+        "SELECT 1 FROM system.mutations WHERE NOT is_done"
+    ):
+        time.sleep(1)
+
+
+def insert(clickhouse: ClickHouse, table: str, events: int, first: int, count: int) -> None:
+    given = {"{table}": table, "{events}": str(events), "{first}": str(first), "{count}": str(count)}
+    statement = _EVENTS
+    for name, value in given.items():
+        statement = statement.replace(name, value)
+    clickhouse.run(statement, timeout_s=_TIMEOUT_S)
+
+
+def bytes_an_event(clickhouse: ClickHouse) -> Mapping[str, float]:
+    parts = clickhouse.rows(
+        "SELECT database, sum(bytes_on_disk) / sum(rows) AS each FROM system.parts "
+        "WHERE active AND table = 'events' GROUP BY database"
+    )
+    [projections] = clickhouse.rows(
+        "SELECT sum(bytes_on_disk) / (SELECT count() FROM events) AS each FROM system.projection_parts "
+        "WHERE active AND table = 'events'"
+    )
+    sizes = {str(row["database"]): float(str(row["each"])) for row in parts}
+    return {**sizes, "projections": float(str(projections["each"]))}
+
+
+def ask_all(server: HttpSettings, runs: int) -> Iterator[Timed]:
+    for question, query in QUESTION.findall(PAGE.read_text()):
+        took = {
+            database: statistics.median(
+                ask(ClickHouse(server, database=database), query) for _ in range(runs)
+            )
+            for database in (PRODUCT, PLAIN)
+        }
+        print(f"{took[PRODUCT]:8,.0f} {took[PLAIN]:8,.0f}  {question}", file=sys.stderr)
+        yield Timed(question, took[PRODUCT], took[PLAIN])
+
+
+def ask(clickhouse: ClickHouse, query: str) -> float:
+    asked = {name: _PARAMS[name] for name in re.findall(r"\{(\w+):", query)}
+    began = time.perf_counter()
+    clickhouse.rows(query, params=asked, timeout_s=_TIMEOUT_S)
+    return (time.perf_counter() - began) * 1000
+
+
+def insert_rates(server: HttpSettings, events: int) -> tuple[float, float]:
+    """Rows a second, alone and while somebody asks one question after another."""
+    alone = insert_rate(server, events)
+    stopped = threading.Event()
+
+    def asks() -> None:
+        clickhouse = ClickHouse(server, database=PRODUCT)
+        while not stopped.is_set():
+            for _, query in QUESTION.findall(PAGE.read_text()):
+                if not stopped.is_set():
+                    ask(clickhouse, query)
+
+    asking = threading.Thread(target=asks)
+    asking.start()
+    beside = insert_rate(server, events)
+    stopped.set()
+    asking.join()
+    return alone, beside
+
+
+def insert_rate(server: HttpSettings, events: int) -> float:
+    clickhouse, inserted, began = ClickHouse(server), 0, time.perf_counter()
+    while (took := time.perf_counter() - began) < _INSERT_S:
+        insert(clickhouse, f"{PRODUCT}.events", events, inserted, _BLOCK)
+        inserted += _BLOCK
+    return inserted / took
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Proofs as files, checked by the script in `docs/`, which shares no code with keytrail."""
+
+import base64
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from proof_support import sign_all, store, with_keys
+
+from keytrail.cli.main import main
+from keytrail.schemas.settings import Settings
+from keytrail.sinks.clickhouse.http import ClickHouse
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "check_proof.py"
+
+
+@pytest.fixture
+def proved(settings: Settings) -> Settings:
+    return with_keys(settings)
+
+
+def _said(capsys: pytest.CaptureFixture[str], settings: Settings, *command: str) -> str:
+    capsys.readouterr()
+    assert main([*command, f"--data-dir={settings.data_dir}"]) == 0
+    return capsys.readouterr().out
+
+
+def _check(proof: str, keys: str | None, folder: Path) -> tuple[int, str]:
+    (folder / "proof").write_text(proof)
+    flags = []
+    if keys is not None:
+        (folder / "keys").write_text(keys)
+        flags = ["--keys", str(folder / "keys")]
+    done = subprocess.run(
+        [sys.executable, "-I", str(SCRIPT), str(folder / "proof"), *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def _damaged(proof: str, rng: random.Random) -> str:
+    """With one character that counts changed for another of base64 or a digit."""
+    places = [at for at, character in enumerate(proof) if character.isalnum()]
+    at = rng.choice(places)
+    other = rng.choice([c for c in ("0123456789" if proof[at].isdigit() else "ABCDEFxyz") if c != proof[at]])
+    return proof[:at] + other + proof[at + 1 :]
+
+
+def test_any_event_is_proved_and_a_damaged_proof_is_not(
+    proved: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    store(proved, "proofs", [300, 5])
+    sign_all(proved)
+    store(proved, "proofs", [40])
+    sign_all(proved)
+    keys = _said(capsys, proved, "checkpoints", "keys")
+    rows = ClickHouse(proved.clickhouse, database=proved.database).rows(
+        "SELECT event_id, kafka_partition, kafka_offset FROM events WHERE service = 'proofs' ORDER BY rand(1)"
+    )
+    rng = random.Random(1)
+    for row in rows[:6]:
+        proof = _said(capsys, proved, "prove", str(row["event_id"]))
+        code, said = _check(proof, keys, tmp_path)
+        assert code == 0, said
+        assert f"{row['event_id']}, partition {row['kafka_partition']}, offset {row['kafka_offset']}" in said
+        assert said.endswith("proved\n")
+        assert _check(proof, None, tmp_path)[1].endswith("nobody's signature was checked\n")
+        for _ in range(4):
+            # base64's last character may have bits that mean nothing; then it is the same proof, and holds.
+            damaged = _damaged(proof, rng)
+            if _meaning(damaged) != _meaning(proof):
+                code, said = _check(damaged, keys, tmp_path)
+                assert code == 1, damaged
+
+
+def _meaning(proof: str) -> list[object]:
+    found: list[object] = []
+    for word in proof.split():
+        try:
+            found.append(base64.b64decode(word, validate=True))
+        except ValueError:
+            found.append(word)
+    return found
+
+
+def test_a_checkpoint_is_proved_to_continue_an_earlier_one(
+    proved: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sizes = []
+    for count in (20, 300, 7):
+        store(proved, "proofs-continued", [count])
+        sizes.append(next(made.size for made in sign_all(proved) if made.log.partition == 0))
+    keys = _said(capsys, proved, "checkpoints", "keys")
+    for old, new in ((0, 1), (0, 2), (1, 2), (2, 2)):
+        proof = _said(capsys, proved, "prove", f"--from={sizes[old]}", f"--to={sizes[new]}")
+        assert _check(proof, keys, tmp_path)[0] == 0
+    assert _said(capsys, proved, "prove", f"--from={sizes[0]}") == _said(
+        capsys, proved, "prove", f"--from={sizes[0]}", f"--to={sizes[2]}"
+    )
+    proof = _said(capsys, proved, "prove", f"--from={sizes[0]}")
+    hashes = proof.split("\n\n")[0].split("\n")
+    swapped = "\n".join([hashes[0], hashes[2], hashes[1], *hashes[3:]]) + proof[len("\n".join(hashes)) :]
+    assert _check(swapped, keys, tmp_path)[0] == 1
+    assert _check(proof, "other+" + keys.split("+", 1)[1], tmp_path)[0] == 1
+
+
+def test_what_cannot_be_proved_is_said_plainly(
+    proved: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    where = f"--data-dir={proved.data_dir}"
+    store(proved, "proofs-not", [2])
+    [row, _] = ClickHouse(proved.clickhouse, database=proved.database).rows(
+        "SELECT event_id FROM events WHERE service = 'proofs-not'"
+    )
+    for command, code, said in (
+        (["prove", "018f2b1a-0000-7000-8000-00000000abcd"], 1, "There is no event"),
+        (["prove", str(row["event_id"])], 1, "in no checkpoint yet"),
+        (["prove", "--from", "3000000"], 1, "has no checkpoints of 3000000"),
+        (["prove"], 2, "Nothing, or two things"),
+        (["prove", "x", "--trust", str(tmp_path / "none")], 2, "cannot be read"),
+    ):
+        assert main([*command, where]) == code
+        assert said in capsys.readouterr().err
+    assert _check("hello", "", tmp_path) == (1, "NOT PROVED: It is no proof of keytrail's.\n")
