@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from keytrail.schemas.records import Micros, Occurrence, Tally
+from keytrail.schemas.records import Deed, Micros, Occurrence, Tally
 from keytrail.stream.conduct.days import Days, together
 from keytrail.stream.conduct.firsts import keep_earliest, keep_highest, note_first, of_plain, plain
 from keytrail.stream.conduct.minutes import Minutes
@@ -68,12 +68,8 @@ class Conduct:
         if tally.issued_at is not None:
             self.issued_at = tally.issued_at
         for deed in tally.deeds:
-            first = deed.events[0]
-            self.actors.setdefault(deed.actor, Days()).add(first)
-            if deed.network is not None:
-                note_first(self.networks, deed.network, first)
-            if self.kind == "human":
-                note_first(self.hours, first.occurred_at // HOUR, first)
+            if deed.kind != "passed":  # the same event is told as a use
+                self._use(deed)
             if deed.kind == "given":
                 self.given.add(deed)
             elif deed.kind == "taken":
@@ -89,6 +85,14 @@ class Conduct:
         if len(self.actors) > MOST_ACTORS:
             by_first = sorted(self.actors, key=lambda actor: (self.actors[actor].very_first, actor))
             self.actors = {actor: self.actors[actor] for actor in by_first[:MOST_ACTORS]}
+
+    def _use(self, deed: Deed) -> None:
+        first = deed.events[0]
+        self.actors.setdefault(deed.actor, Days()).add(first)
+        if deed.network is not None:
+            note_first(self.networks, deed.network, first)
+        if self.kind == "human":
+            note_first(self.hours, first.occurred_at // HOUR, first)
 
     def trim(self) -> None:
         """Forget what is too old, or too much."""

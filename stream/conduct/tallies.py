@@ -63,11 +63,9 @@ class Tallies:
         kind, at = kind_of(event), (event.occurred_at, event.event_id)
         if event.outcome == "success":
             if self._refusals.succeed(key.key_id, event.action, at):
-                self._add(
-                    key, ("passed", event.occurred_at // MINUTE, event.action, event.actor_id, None), at
-                )
+                self._add(key, ("passed", event.occurred_at // MINUTE, event.action, "", None), at)
         elif kind == "denied" and (success := self._refusals.refuse(key.key_id, event.action, at)):
-            self._add(key, ("passed", success[0] // MINUTE, event.action, event.actor_id, None), success)
+            self._add(key, ("passed", success[0] // MINUTE, event.action, "", None), success)
         # A key that states its networks is judged by those.
         address = None if key.scope_networks else event.source_ip
         period = MINUTE

@@ -148,7 +148,7 @@ class ConductRule:
     kinds: frozenset[str]
 
 
-_ANY_DEED = frozenset({"given", "taken", "denied", "passed", "used"})
+_ANY_DEED = frozenset({"given", "taken", "denied", "used"})
 
 CONDUCT_RULES: tuple[ConductRule, ...] = (
     ConductRule(provisioning_burst.judge, provisioning_burst.RULE, frozenset({"given"})),
