@@ -229,6 +229,9 @@ class EventStage:
                 # Known here at once, and elsewhere once it is committed.
                 left = self._departures[whose] = left_at(subject)
                 self._keys.owner_leaves(whose, left)
+        for verdict in judge.by_access(event, key, subject):
+            book.add(verdict, event)
+            findings.append(verdict.rule.name)
         return whose.encode(), enricher.enrich(read, key, findings, place)
 
     def _watch(self, batch: EventBatch) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
 from keytrail.stream.conduct.conduct import Conduct
+from keytrail.stream.custom.rule import CustomJudge
 from keytrail.stream.detections import forged_event
 from keytrail.stream.detections.catalogue import (
     CONDUCT_RULES,
@@ -44,6 +45,10 @@ class Judge:
         # Where all of these are off, nobody has to tell what keys do.
         self.judges_conduct = any(rule.rule.name not in off for rule in CONDUCT_RULES)
         self._of_conduct = [rule for rule in CONDUCT_RULES if rule.rule.name not in off]
+        custom = [CustomJudge(rule) for rule in policy.custom_rules]
+        self._custom_of_key = [judge for judge in custom if judge.of_key]
+        self._custom_of_access = [judge for judge in custom if judge.of_access]
+        self._custom = [judge for judge in custom if not judge.of_key and not judge.of_access]
         self._by_change = {change: self._enabled(judges) for change, judges in RULES_BY_CHANGE.items()}
 
     def by_key(self, event: Event, key: KeyAtEvent, signed: Signed) -> list[Verdict]:
@@ -51,6 +56,7 @@ class Judge:
         found: list[Verdict] = []
         for rule in self._concerned(event.action, key.status)[0]:
             found += self._ask(rule.judge, event, key)
+        found += self._by_custom(self._custom_of_key, event, key, None)
         if signed is not UNSIGNED or self._signs:
             found += self._ask(forged_event.judge, event, key, signed)
         return found
@@ -60,7 +66,11 @@ class Judge:
         found: list[Verdict] = []
         for rule in self._concerned(event.action, key.status)[1]:
             found += self._ask(rule.judge, event, key)
-        return found
+        return found + self._by_custom(self._custom, event, key, None)
+
+    def by_access(self, event: Event, key: KeyAtEvent, subject: SubjectAccess | None) -> list[Verdict]:
+        """What the policy's own rules say that ask what the subject holds, the event applied."""
+        return self._by_custom(self._custom_of_access, event, key, subject)
 
     def subject(self, event: Event, subject: SubjectAccess, change: Change, book: SignalBook) -> list[str]:
         """The same for what the event's subject holds, of which the event changed something."""
@@ -78,6 +88,15 @@ class Judge:
         for rule in self._of_conduct:
             if not rule.kinds.isdisjoint(kinds):
                 found += self._ask(rule.judge, conduct)
+        return found
+
+    def _by_custom(
+        self, judges: Iterable[CustomJudge], event: Event, key: KeyAtEvent, subject: SubjectAccess | None
+    ) -> list[Verdict]:
+        found: list[Verdict] = []
+        for judge in judges:
+            if judge.concerns(event.action):
+                found += self._ask(judge, event, key, subject)
         return found
 
     def _concerned(self, action: str, status: str) -> _Rules:
@@ -98,12 +117,14 @@ class Judge:
     def _ask(
         self,
         judge: Callable[..., Iterable[Verdict]],
-        *about: Event | KeyAtEvent | SubjectAccess | Signed | Conduct,
+        *about: Event | KeyAtEvent | SubjectAccess | Signed | Conduct | None,
     ) -> Iterable[Verdict]:
         try:
             verdicts = tuple(judge(*about, self._policy))
         except Exception as error:
-            name, kind = judge.__module__.rpartition(".")[2], type(error).__name__
+            module = judge.__module__.rpartition(".")[2]
+            name = judge.name if isinstance(judge, CustomJudge) else module
+            kind = type(error).__name__
             if (name, kind) not in self._failures:
                 self._failures.add((name, kind))
                 logger.exception("The rule %s failed; it goes on without its verdict.", name)

@@ -118,6 +118,23 @@ class Exemption:
 
 
 @dataclass(frozen=True)
+class CustomRule:
+    """A rule of the policy's own; see `custom.expression` and `custom.template`.
+
+    `when` is CEL.  `entity` says what a finding is about: subject, key or actor.  `actions` are patterns.
+    """
+
+    name: str
+    when: str
+    summary: str
+    severity: str = "medium"
+    entity: str = "subject"
+    cause: str = ""
+    remedy: str = ""
+    actions: tuple[str, ...] = ("*",)
+
+
+@dataclass(frozen=True)
 class RuleSetting:
     """What is set for one rule of the catalogue: off, or of another severity than its own (None: its own)."""
 
@@ -181,6 +198,7 @@ class Policy:
     # By name; a rule that is not among them is as it comes.
     rules: tuple[RuleSetting, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
+    custom_rules: tuple[CustomRule, ...] = ()
 
     @cached_property
     def version(self) -> str:

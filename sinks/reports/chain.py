@@ -10,10 +10,15 @@ from keytrail.schemas.attributes import PARENT_SPAN, SPAN_KIND
 from keytrail.schemas.errors import UsageError
 from keytrail.sinks.clickhouse.http import ClickHouse, Param
 from keytrail.sinks.reports.causality import in_causal_order
-from keytrail.sinks.reports.report import Answer, Report
+from keytrail.sinks.reports.question import MOST_ROWS, row_limit
+from keytrail.sinks.reports.report import Answer, Report, Section
+from keytrail.sinks.reports.terms import Terms
 
-_MOST_ROWS = 10_000
 _LONGEST_LINEAGE = 1_000
+_COLUMNS = (
+    *("step", "occurred_at", "service", "actor_id", "key_id", "action", "subject", "role", "resource"),
+    *("outcome", "reason", "ticket"),
+)
 
 _NEIGHBOURS = """
 SELECT key_id, predecessor, successor FROM keys_current
@@ -57,11 +62,11 @@ LIMIT {limit:UInt32}
 """
 
 
-def _answer(clickhouse: ClickHouse, given: Mapping[str, str]) -> Answer:
+def _answer(clickhouse: ClickHouse, given: Mapping[str, str], _terms: Terms) -> Answer:
     chosen_by = [condition for name, condition in _CHOSEN_BY.items() if given.get(name)]
     if not chosen_by:
         raise UsageError("A chain needs a beginning.", "Give --param key_id=ID, trace_id=ID or subject=NAME.")
-    limit = _limit(given.get("limit"))
+    limit = row_limit(given)
     keys = _lineage(clickhouse, given["key_id"]) if given.get("key_id") else []
     places: dict[str, Param] = {
         "keys": keys,
@@ -75,7 +80,7 @@ def _answer(clickhouse: ClickHouse, given: Mapping[str, str]) -> Answer:
     notes = [f"Keys of this lineage: {', '.join(keys)}."] if len(keys) > 1 else []
     if len(rows) == limit:
         notes.append(f"These are the earliest {limit}; --param limit=N shows more.")
-    return Answer(in_causal_order(rows), tuple(notes))
+    return Answer((Section("", _COLUMNS, in_causal_order(rows)),), tuple(notes))
 
 
 def _lineage(clickhouse: ClickHouse, key_id: str) -> list[str]:
@@ -104,14 +109,6 @@ def _oldest_first(keys: set[str], before: Mapping[str, set[str]]) -> list[str]:
     return list(ordered)
 
 
-def _limit(given: str | None) -> int:
-    if given is None:
-        return _MOST_ROWS
-    if given.isascii() and given.isdigit() and 0 < int(given) <= 1_000_000:
-        return int(given)
-    raise UsageError(f"limit={given} is no number of rows.", "Give 1 to 1000000.")
-
-
 REPORT = Report(
     name="chain",
     summary="all that was done with a key, over every service, causes before effects",
@@ -119,11 +116,7 @@ REPORT = Report(
         "key_id": "the key; those that it replaced and that replaced it come along",
         "trace_id": "one trace, 32 hex digits",
         "subject": "whose access it is about",
-        "limit": f"most rows, the earliest ones ({_MOST_ROWS})",
+        "limit": f"most rows, the earliest ones ({MOST_ROWS})",
     },
-    columns=(
-        *("step", "occurred_at", "service", "actor_id", "key_id", "action", "subject", "role", "resource"),
-        *("outcome", "reason", "ticket"),
-    ),
     answer=_answer,
 )

@@ -16,6 +16,7 @@ from keytrail.stream.detections import (
     denials_then_success,
     dormant_key_awakes,
     escalation_path,
+    expired_exception,
     flapping,
     forged_event,
     inactive_key,
@@ -164,7 +165,8 @@ CONDUCT_RULES: tuple[ConductRule, ...] = (
     ConductRule(automation_cadence.judge, automation_cadence.RULE, _ANY_DEED),
 )
 
-# Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed.
+# Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed, of
+# what the policy says of a finding.
 _OTHERS = (
     forged_event.INVALID,
     forged_event.MISSING,
@@ -175,6 +177,7 @@ _OTHERS = (
     mover_keeps_roles.RULE,
     role_sprawl.RULE,
     rule_failure.RULE,
+    expired_exception.RULE,
 )
 
 RULES: dict[str, Rule] = {

@@ -11,9 +11,11 @@ from keytrail.stream.findings import SEVERITIES
 from keytrail.stream.lineage import MOST_ANCESTORS
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
 from keytrail.stream.policies.conduct import CONDUCT
+from keytrail.stream.policies.custom_shapes import CustomName, RuleName, condition, template
 from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
 from keytrail.stream.policy import (
     ChangeWindow,
+    CustomRule,
     Exemption,
     FlappingLimits,
     LineageLimits,
@@ -146,12 +148,26 @@ _RULES = RuleSettings(
 _EXCEPTION = Record(
     Exemption,
     {
-        "rule": Field(OneOf(tuple(RULES)), "The rule whose findings are meant.", True),
+        "rule": Field(RuleName(), "The rule whose findings are meant.", True),
         "entity": Field(Text("an entity's pattern", "deploy-*"), "What they are about.", True),
         "cause": Field(Text("a cause's pattern", "*-reader"), "What about it."),
         "owner": Field(Text("a name", "carol"), "Who answers for it.", True),
         "reason": Field(Text("a reason", "until the second team is hired"), "Why.", True),
         "until": Field(Day(), "The last day on which it holds, UTC.", True),
+    },
+)
+
+_CUSTOM_RULE = Record(
+    CustomRule,
+    {
+        "name": Field(CustomName(), "What the rule is called; it begins with custom_.", True),
+        "when": Field(condition(), "The condition, in CEL, over event, key and access.", True),
+        "summary": Field(template(), "What happened, in a sentence with fields in braces.", True),
+        "severity": Field(OneOf(SEVERITIES), "How bad it is."),
+        "entity": Field(OneOf(("subject", "key", "actor")), "What a finding is about."),
+        "cause": Field(template(least=0), "What of it: events of one entity and cause are one finding."),
+        "remedy": Field(template(least=0), "What to do."),
+        "actions": Field(_patterns("an action's pattern", "grant", 1), "Of which events it is asked."),
     },
 )
 
@@ -183,6 +199,7 @@ FORM = Record(
         "exceptions": Field(
             Several(_EXCEPTION), "Findings that somebody answers for: they are told as suppressed."
         ),
+        "custom_rules": Field(Several(_CUSTOM_RULE, name_of=attrgetter("name")), "Rules of your own."),
     },
 )
 

@@ -1,22 +1,20 @@
 """The views say what a plain replay of the same events says, however late and in whatever order they came."""
 
-import json
 import random
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from own_tables import FIRST, grant, insert, moment, own_tables
 
 from keytrail.schemas.settings import Settings
 from keytrail.sinks.clickhouse.http import ClickHouse
-from keytrail.sinks.clickhouse.migrate import migrate
 
-FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 HISTORIES = 12  # a run of hypothesis: one insert is as dear as many
 ROLES = ("reader", "admin", "it's odd\\")
 
@@ -70,10 +68,6 @@ STEPS = st.builds(
 )
 
 
-def moment(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%S.%f")
-
-
 def held_in(rows: Iterable[Row]) -> dict[str, Row]:
     """Replay: what is held after these events, by role, with the grant in force."""
     held: dict[str, Row] = {}
@@ -101,18 +95,8 @@ def last_uses(rows: Iterable[Row]) -> dict[str, datetime]:
 
 @pytest.fixture(scope="module")
 def tables(settings: Settings) -> Iterator[ClickHouse]:
-    """A database of this module's own."""
-    fresh = replace(settings, database=f"views_{uuid.uuid4().hex}")
-    migrate(fresh)
-    clickhouse = ClickHouse(fresh.clickhouse, database=fresh.database)
-    yield clickhouse
-    clickhouse.run(f"DROP DATABASE {fresh.database}")
-
-
-def insert(clickhouse: ClickHouse, rows: Iterable[Mapping[str, object]], table: str = "events") -> None:
-    lines = [json.dumps(row).encode() + b"\n" for row in rows]
-    if lines:
-        clickhouse.run(f"INSERT INTO {table} FORMAT JSONEachRow", data=lines)
+    with own_tables(settings, "views") as (_, clickhouse):
+        yield clickhouse
 
 
 @given(
@@ -178,22 +162,6 @@ def test_settings_of_the_asker_change_nothing(tables: ClickHouse) -> None:
         "SELECT count() FROM current_access WHERE subject = 'nulls' SETTINGS join_use_nulls = 1"
     )
     assert answer == b"1\n"
-
-
-def grant(subject: str, role: str, hour: int, action: str = "grant", **fields: object) -> dict[str, object]:
-    return {
-        "event_id": str(uuid.uuid4()),
-        "occurred_at": moment(FIRST + timedelta(hours=hour)),
-        "service": "iam",
-        "actor_id": "boss",
-        "action": action,
-        "subject": subject,
-        "role": role,
-        "outcome": "success",
-        "key_id": "k1",
-        "reason": "asked",
-        **fields,
-    }
 
 
 def test_unused_access(tables: ClickHouse) -> None:
