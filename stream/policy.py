@@ -118,6 +118,20 @@ class Exemption:
 
 
 @dataclass(frozen=True)
+class SeverityShift:
+    """How many steps a finding's severity is raised, or lowered where `by` is negative.
+
+    It is about events of these environments and verdicts of these rules, both patterns; with `privileged`
+    about events alone whose role is a privileged one.
+    """
+
+    by: int
+    rules: tuple[str, ...] = ("*",)
+    environments: tuple[str, ...] = ("*",)
+    privileged: bool = False
+
+
+@dataclass(frozen=True)
 class CustomRule:
     """A rule of the policy's own; see `custom.expression` and `custom.template`.
 
@@ -199,6 +213,7 @@ class Policy:
     rules: tuple[RuleSetting, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
     custom_rules: tuple[CustomRule, ...] = ()
+    severity_shifts: tuple[SeverityShift, ...] = ()
 
     @cached_property
     def version(self) -> str:

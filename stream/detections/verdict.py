@@ -5,6 +5,8 @@ from typing import Literal
 
 from keytrail.schemas.records import Micros, Occurrence, Profile
 
+SEVERITIES = ("low", "medium", "high", "critical")
+
 
 @dataclass(frozen=True)
 class Rule:

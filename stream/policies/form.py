@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from keytrail.stream.detections.catalogue import RULES
-from keytrail.stream.findings import SEVERITIES
+from keytrail.stream.detections.verdict import SEVERITIES
 from keytrail.stream.lineage import MOST_ANCESTORS
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
 from keytrail.stream.policies.conduct import CONDUCT
@@ -23,6 +23,7 @@ from keytrail.stream.policy import (
     OrphanLimits,
     Policy,
     Separation,
+    SeverityShift,
     Signing,
     SprawlLimits,
 )
@@ -171,6 +172,19 @@ _CUSTOM_RULE = Record(
     },
 )
 
+_SEVERITY_SHIFT = Record(
+    SeverityShift,
+    {
+        "by": Field(Whole(-3, 3), "So many steps higher; below 0, so many lower.", True),
+        "rules": Field(_patterns("a rule's pattern", "unknown_key", 1), "Of which rules."),
+        "environments": Field(
+            _patterns("an environment's pattern", "production", 1),
+            "In which environments the event happened.",
+        ),
+        "privileged": Field(Flag(), "True: only where the event's role is a privileged one."),
+    },
+)
+
 FORM = Record(
     _policy,
     {
@@ -198,6 +212,9 @@ FORM = Record(
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
         "exceptions": Field(
             Several(_EXCEPTION), "Findings that somebody answers for: they are told as suppressed."
+        ),
+        "severity_shifts": Field(
+            Several(_SEVERITY_SHIFT), "By environment and privilege; the first one that fits counts."
         ),
         "custom_rules": Field(Several(_CUSTOM_RULE, name_of=attrgetter("name")), "Rules of your own."),
     },
