@@ -147,8 +147,9 @@ class Profile:
     grown: int
 
 
-# What a key did: it gave access or took it away, was denied, or did something else.
-DeedKind = Literal["given", "taken", "denied", "used"]
+# What a key did: it gave access or took it away, was denied, got through where it had been denied, or did
+# something else.
+DeedKind = Literal["given", "taken", "denied", "passed", "used"]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from keytrail.stream.conduct.limits import (
     CadenceLimits,
     DormancyLimits,
     NetworkLimits,
+    RefusalLimits,
     SharingLimits,
 )
 
@@ -213,6 +214,7 @@ class Policy:
     lineage: LineageLimits = field(default_factory=LineageLimits)
     orphans: OrphanLimits = field(default_factory=OrphanLimits)
     burst: BurstLimits = field(default_factory=BurstLimits)
+    refusals: RefusalLimits = field(default_factory=RefusalLimits)
     dormancy: DormancyLimits = field(default_factory=DormancyLimits)
     networks: NetworkLimits = field(default_factory=NetworkLimits)
     sharing: SharingLimits = field(default_factory=SharingLimits)

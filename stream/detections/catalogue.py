@@ -13,6 +13,7 @@ from keytrail.stream.detections import (
     automation_cadence,
     break_glass_use,
     clock_skew,
+    denials_then_success,
     dormant_key_awakes,
     escalation_path,
     expired_exception,
@@ -155,6 +156,11 @@ _ANY_DEED = frozenset({"given", "taken", "denied", "used"})
 CONDUCT_RULES: tuple[ConductRule, ...] = (
     ConductRule(provisioning_burst.judge, provisioning_burst.RULE, frozenset({"given"})),
     ConductRule(mass_revoke.judge, mass_revoke.RULE, frozenset({"taken"})),
+    ConductRule(
+        denials_then_success.judge,
+        denials_then_success.RULE,
+        frozenset({"denied", "passed", "given", "taken"}),
+    ),
     ConductRule(dormant_key_awakes.judge, dormant_key_awakes.RULE, _ANY_DEED),
     ConductRule(new_network.judge, new_network.RULE, _ANY_DEED),
     ConductRule(shared_key.judge, shared_key.RULE, _ANY_DEED),

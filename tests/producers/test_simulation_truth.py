@@ -37,6 +37,7 @@ RULES = {
     "provisioning_burst",
     "mass_revoke",
     "dormant_key_awakes",
+    "denials_then_success",
     "new_network",
     "shared_key",
     "automation_cadence",

@@ -19,6 +19,7 @@ from keytrail.producers.simulation.injections import (
     privilege,
     reasons,
     redundancy,
+    refusals,
     scope,
     sprawl,
     windows,
@@ -155,6 +156,10 @@ KINDS = (
         (habits.young_key_from_elsewhere, habits.next_address, habits.within_its_scope),
     ),
     Kind((habits.in_many_hands,), (habits.in_two_hands, habits.handed_on)),
+    Kind(
+        (refusals.let_in_at_last, refusals.signed_in_at_last),
+        (refusals.few_refusals, refusals.let_in_much_later, refusals.failures),
+    ),
     Kind((habits.round_the_clock,), (habits.a_long_day, habits.service_round_the_clock)),
 )
 
