@@ -18,7 +18,7 @@ from keytrail.producers.key_log import read_keys
 from keytrail.producers.publisher import EventPublisher
 from keytrail.schemas.errors import KeytrailError, UsageError
 from keytrail.schemas.records import Anomaly, Event, Micros
-from keytrail.schemas.triage import ACKNOWLEDGE, CLOSE, RESOURCE, STATUS_OF, attributes_of
+from keytrail.schemas.triage import ACKNOWLEDGE, CLOSE, STATUS_OF, attributes_of, resource_of
 
 _LEAST_ID = 8
 _DELIVERY_TIMEOUT_S = 30.0
@@ -117,8 +117,8 @@ def event_of(decision: Decision, finding: Anomaly, now: Micros) -> Event:
         key_id=decision.key_id,
         key_alias=None,
         action=decision.action,
-        subject=finding.anomaly_id,
-        resource=RESOURCE,
+        subject=None,
+        resource=resource_of(finding.anomaly_id),
         reason=decision.reason,
         ticket=decision.ticket,
         attributes=attributes_of(finding),

@@ -15,11 +15,20 @@ import fastavro
 from fastavro.types import Schema
 
 from keytrail.schemas.errors import SchemaError
-from keytrail.schemas.records import Deed, Header, Occurrence, Profile, Suspension, Tally, Triage
+from keytrail.schemas.records import (
+    Deed,
+    Header,
+    Occurrence,
+    Profile,
+    RoleHolding,
+    Suspension,
+    Tally,
+    Triage,
+)
 
 Record = TypeVar("Record")
 
-LATEST = {"event": 1, "enriched": 2, "key": 2, "anomaly": 1, "deadletter": 1, "signal": 3}
+LATEST = {"event": 1, "enriched": 2, "key": 2, "anomaly": 1, "deadletter": 1, "signal": 2}
 
 
 def schema_text(name: str, version: int | None = None) -> str:
@@ -128,6 +137,7 @@ def _maker(kind: type[Record]) -> Callable[[dict[str, Any]], Record]:
 _LISTS: Mapping[str, type[object]] = {
     "deeds": Deed,
     "headers": Header,
+    "holdings": RoleHolding,
     "events": Occurrence,
     "suspensions": Suspension,
 }

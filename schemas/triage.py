@@ -1,7 +1,7 @@
 """A person's decision on a finding, as an audited event tells of it.
 
-The event's subject is the finding's id, so that decisions on one finding follow one another in one partition;
-attributes name the finding, and how it was when the person saw it.
+The event's resource is the finding; attributes name it, and how it was when the person saw it.  Their names
+are such that privacy mode leaves them as they are: what they hold is concealed already where it has to be.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from keytrail.schemas.records import Anomaly
 
 ACKNOWLEDGE, CLOSE = "acknowledge_finding", "close_finding"
 STATUS_OF: Mapping[str, str] = {ACKNOWLEDGE: "acknowledged", CLOSE: "closed"}
-RESOURCE = "finding"
+_PREFIX = "keytrail.finding."
 
 
 def anomaly_id(rule: str, entity_type: str, entity: str, cause: str) -> str:
@@ -22,7 +22,7 @@ def anomaly_id(rule: str, entity_type: str, entity: str, cause: str) -> str:
 
 def attributes_of(anomaly: Anomaly) -> dict[str, str]:
     """What the event's attributes say of the finding."""
-    return {
+    said = {
         "rule": anomaly.rule,
         "entity_type": anomaly.entity_type,
         "entity": anomaly.entity,
@@ -30,3 +30,14 @@ def attributes_of(anomaly: Anomaly) -> dict[str, str]:
         "count": str(anomaly.count),
         "severity": anomaly.severity,
     }
+    return {_PREFIX + name: text for name, text in said.items()}
+
+
+def said_of(attributes: Mapping[str, str], name: str) -> str:
+    """One of what `attributes_of` gave; "" where it is not there."""
+    return attributes.get(_PREFIX + name, "")
+
+
+def resource_of(finding_id: str) -> str:
+    """What the event's resource is called."""
+    return f"finding/{finding_id}"

@@ -10,9 +10,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from keytrail.schemas.records import Event, Signal, Triage
-from keytrail.schemas.triage import RESOURCE, STATUS_OF, anomaly_id
+from keytrail.schemas.triage import STATUS_OF, anomaly_id, resource_of, said_of
+from keytrail.stream.detections.verdict import SEVERITIES
 from keytrail.stream.errors import StateFormError
-from keytrail.stream.findings import SEVERITIES, Finding
+from keytrail.stream.findings import Finding
 from keytrail.stream.keys import KeyAtEvent
 from keytrail.stream.signals import capped
 from keytrail.stream.signed import Signed
@@ -27,15 +28,14 @@ def decision(event: Event, key: KeyAtEvent, signed: Signed, policy_version: str)
     has a secret: who may send events may not silence findings with them.
     """
     status = STATUS_OF.get(event.action)
-    if status is None or event.resource != RESOURCE or event.outcome != "success":
+    if status is None or event.outcome != "success":
         return None
-    said = event.attributes
-    rule, entity_type, entity, cause = (
-        said.get(name, "") for name in ("rule", "entity_type", "entity", "cause")
+    rule, entity_type, entity, cause, count, severity = (
+        said_of(event.attributes, name)
+        for name in ("rule", "entity_type", "entity", "cause", "count", "severity")
     )
-    count, severity = said.get("count", ""), said.get("severity", "")
     is_sound = (
-        event.subject == anomaly_id(rule, entity_type, entity, cause)
+        event.resource == resource_of(anomaly_id(rule, entity_type, entity, cause))
         and (count.isascii() and count.isdecimal() and len(count) < 19)
         and severity in SEVERITIES
     )

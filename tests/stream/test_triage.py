@@ -11,7 +11,7 @@ from world import DAY, NOON, SECOND, World, event, key, records
 
 from keytrail.schemas.records import Anomaly, Event, Micros
 from keytrail.schemas.signature import Masters
-from keytrail.schemas.triage import ACKNOWLEDGE, CLOSE, RESOURCE, attributes_of
+from keytrail.schemas.triage import ACKNOWLEDGE, CLOSE, attributes_of, resource_of
 from keytrail.stream.backtest import Backtest
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.policy import Policy, Separation
@@ -31,8 +31,8 @@ def decided(action: str, finding: Anomaly, at: Micros = NOON + 60 * SECOND, **fi
         service="keytrail",
         actor_id="carol",
         key_id="pk_admin",
-        subject=finding.anomaly_id,
-        resource=RESOURCE,
+        subject=None,
+        resource=resource_of(finding.anomaly_id),
         reason="known test",
         occurred_at=at,
         attributes=attributes_of(finding),
@@ -142,7 +142,7 @@ def test_it_outlives_a_restart() -> None:
         {"key_id": "pk_robot"},
         {"outcome": "denied"},
         {"resource": "provisioning key"},
-        {"subject": "0" * 32},
+        {"resource": resource_of("0" * 32)},
         {"attributes": {}},
     ],
 )
@@ -156,7 +156,9 @@ def test_what_is_no_decision_of_an_admin_changes_nothing(fields: dict[str, objec
 @pytest.mark.parametrize(("name", "value"), [("count", "many"), ("count", "9" * 19), ("severity", "worst")])
 def test_a_decision_that_does_not_say_on_what_changes_nothing(name: str, value: str) -> None:
     one, finding = with_finding()
-    one.send(decided(CLOSE, finding, attributes={**attributes_of(finding), name: value}))
+    one.send(
+        decided(CLOSE, finding, attributes={**attributes_of(finding), f"keytrail.finding.{name}": value})
+    )
     assert finding_of(one).status == "open"
 
 
