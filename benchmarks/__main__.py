@@ -1,7 +1,7 @@
 """Everything that `make bench` measures, one after the other; results under `build/bench`.
 
-python -m benchmarks [stages] [pipeline] [rules] [state] [sdk] [w1] [sink] [scale] [exactly_once] [questions]
-    [latency]
+python -m benchmarks [stages] [pipeline] [rules] [state] [sdk] [w1] [sink] [verify] [scale] [exactly_once]
+    [questions] [latency]
 
 Not among them, for their length: `benchmarks.soak`, `benchmarks.outage` and `benchmarks.lifecycle`.
 """
@@ -21,6 +21,7 @@ _OTHERS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "sdk": [("benchmarks.sdk",)],
     "w1": [("benchmarks.w1",)],
     "sink": [("benchmarks.sink",)],
+    "verify": [("benchmarks.verify",)],
     "scale": [("benchmarks.scale",)],
     "exactly_once": [("benchmarks.exactly_once",)],
     "questions": [("benchmarks.questions",)],

@@ -26,6 +26,8 @@ COMMANDS = {
     "anomalies": "show findings; --follow waits for more",
     "sql": "run a query in ClickHouse",
     "readers": "who may read the log in ClickHouse: add, remove, list; the same as SQL for a server",
+    "person": "what is held on a person in privacy mode: show, export; the secrets for it",
+    "erase": "destroy a person's keys, so that what they sealed can be read by nobody",
     "report": "answer a common question, such as a key's whole chain over all services",
     "checkpoints": "show the signed checkpoints and their keys; rotate the key",
     "verify": "prove that no row was changed, removed, added or reordered",
@@ -37,6 +39,7 @@ COMMANDS = {
     "sink": "run one ClickHouse sink (production; `up` starts one by itself)",
     "notary": "sign checkpoints of what is stored (production; `up` starts one by itself)",
     "otlp": "take spans and log records from OpenTelemetry (production; `up` starts it by itself)",
+    "migrate": "bring the tables up to date; --plan shows what that would do",
     "prepare": "create topics, register schemas, migrate tables (production; `up` does it by itself)",
 }
 

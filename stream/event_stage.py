@@ -113,7 +113,7 @@ class EventStage:
             self._seen.restore(key, value)
         elif key.startswith(self._uses.prefix):
             self._uses.restore(key, value)
-        elif key.startswith(self._tallies.prefix):
+        elif key.startswith(self._tallies.prefixes):
             self._tallies.restore(key, value)
         else:
             self._subjects.restore(key, value)
@@ -229,6 +229,9 @@ class EventStage:
                 # Known here at once, and elsewhere once it is committed.
                 left = self._departures[whose] = left_at(subject)
                 self._keys.owner_leaves(whose, left)
+        for verdict in judge.by_access(event, key, subject):
+            book.add(verdict, event)
+            findings.append(verdict.rule.name)
         return whose.encode(), enricher.enrich(read, key, findings, place)
 
     def _watch(self, batch: EventBatch) -> None:

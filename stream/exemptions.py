@@ -27,6 +27,28 @@ def exemption_of(finding: Finding, exemptions: Sequence[Exemption], now: Micros)
     return None
 
 
+def told_with(exemption: Exemption) -> dict[str, str]:
+    """What a finding that it covers has among its details."""
+    return {
+        "exception_owner": exemption.owner,
+        "exception_reason": exemption.reason,
+        "exception_until": exemption.until,
+    }
+
+
+def named(exemption: Exemption) -> str:
+    """Of another owner, reason or last day it is another exception, which is told anew."""
+    return "\n".join(told_with(exemption).values())
+
+
+def lapsed_exemption(finding: Finding, exemptions: Sequence[Exemption], now: Micros) -> Exemption | None:
+    """Of those that are over and covered the finding, the one that ended last; None where another holds."""
+    if exemption_of(finding, exemptions, now) is not None:
+        return None
+    over = [one for one in exemptions if one.rule == finding.rule and _covers(one, finding)]
+    return max(over, key=ends, default=None)
+
+
 def next_end(exemptions: Sequence[Exemption], now: Micros) -> Micros:
     """When the next of them is over; `NEVER` where none is to come."""
     return min((end for end in map(ends, exemptions) if end > now), default=NEVER)

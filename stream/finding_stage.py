@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from keytrail.schemas.ledger import FINDING_LEDGER
 from keytrail.schemas.records import Anomaly, Micros, Profile, Signal
 from keytrail.stream import findings, peers
+from keytrail.stream.census import RoleCensus
 from keytrail.stream.conduct.watch import ConductWatch
-from keytrail.stream.detections.catalogue import RULES
+from keytrail.stream.custom.rule import rule_of
+from keytrail.stream.detections import expired_exception
 from keytrail.stream.detections.role_sprawl import sprawls
-from keytrail.stream.exemptions import exemption_of, next_end
+from keytrail.stream.exemptions import exemption_of, lapsed_exemption, named, next_end, told_with
 from keytrail.stream.findings import Finding
 from keytrail.stream.ledger import FindingBook
 from keytrail.stream.peers import Candidate, Team, Usual
@@ -46,9 +48,11 @@ class FindingStage:
             _CANDIDATE, peers.pack_candidate, peers.unpack_candidate
         )
         self._watched = ConductWatch()
+        self._census = RoleCensus()
         self._candidates_of: dict[str, set[str]] = {}
         self._untold: dict[str, None] = {}
         self._exempt: set[str] = set()  # told as suppressed
+        self._lapsed: set[str] = set()  # whose exception is to be looked at: it may be over, or no longer
         self._next_end = next_end(self._exceptions, clock())
         self._book = FindingBook()
 
@@ -58,6 +62,8 @@ class FindingStage:
             self._book.restore(value)
         elif key.startswith(self._teams.prefix):
             self._teams.restore(key, value)
+        elif self._census.keeps(key):
+            self._census.restore(key, value)
         elif key.startswith(self._watched.prefix):
             self._watched.restore(key, value)
         elif key.startswith(self._candidates.prefix):
@@ -68,6 +74,8 @@ class FindingStage:
             # What the last run did not get to tell is told once things are quiet.
             name = key.removeprefix(self._findings.prefix).decode()
             finding = None if value is None else findings.unpack(value)
+            if finding is not None:
+                self._restore_lapsed(name, finding)
             if finding is not None and not self._is_told(name, finding):
                 self._untold[name] = None
             else:
@@ -99,12 +107,18 @@ class FindingStage:
             # Any finding may be covered by them, or no longer.
             self._exceptions = self._policies.latest.exceptions
             self._untold.update(dict.fromkeys(sorted(self._findings)))
+            self._lapsed.update(self._findings)
             self._next_end = next_end(self._exceptions, began)
         elif began >= self._next_end:
             # An exception is over: what it covered is told again.
             self._untold.update(dict.fromkeys(sorted(self._exempt)))
+            self._lapsed |= self._exempt
             self._next_end = next_end(self._exceptions, began)
         anomalies = []
+        for name in sorted(self._lapsed):
+            if (finding := self._findings.get(name)) is not None:
+                self._untold.update(dict.fromkeys(self._look_for_lapse(finding)))
+        self._lapsed.clear()
         for name in list(self._untold):
             finding = self._findings.get(name)
             if finding is not None and not self._is_told(name, finding):
@@ -115,7 +129,11 @@ class FindingStage:
 
     @property
     def has_untold(self) -> bool:
-        return bool(self._untold) or self._has_other_exceptions or self._clock() >= self._next_end
+        return (
+            bool(self._untold or self._lapsed)
+            or self._has_other_exceptions
+            or self._clock() >= self._next_end
+        )
 
     @property
     def _has_other_exceptions(self) -> bool:
@@ -125,6 +143,9 @@ class FindingStage:
         """Names of the findings that the signal touched."""
         if signal.profile is not None:
             yield from self._compare(signal, signal.profile)
+        elif signal.holdings:
+            for found in self._census.take(signal, self._policies.of(signal)):
+                yield from self._apply(found)
         elif signal.tally is not None:
             for found in self._watched.take(signal.entity, signal.tally, self._policies.of(signal)):
                 yield from self._apply(found)
@@ -188,22 +209,42 @@ class FindingStage:
             names.add(subject)
 
     def _apply(self, signal: Signal) -> Iterator[str]:
-        name = findings.anomaly_id(signal.rule, signal.entity_type, signal.entity, signal.cause)
+        name = _name_of(signal)
         finding = self._findings.get(name)
         if finding is None:
             if not signal.holds:
                 return
             finding = findings.begin(signal)
         else:
-            findings.grow(finding, signal, RULES[signal.rule])
+            findings.grow(finding, signal, rule_of(signal.rule))
         self._exempts(finding)
         self._findings.put(name, finding)
         yield name
+        if self._exceptions:
+            yield from self._look_for_lapse(finding)
+
+    def _look_for_lapse(self, finding: Finding) -> Iterator[str]:
+        """State anew whether an exception for the finding is over, where that may have changed."""
+        if finding.rule == expired_exception.RULE.name:
+            return
+        over = lapsed_exemption(finding, self._exceptions, self._clock()) if finding.holds else None
+        signal = expired_exception.judge(finding, over, self._policies.latest)
+        known = self._findings.get(_name_of(signal))
+        if signal.holds or (known is not None and known.holds):
+            yield from self._apply(signal)
+
+    def _restore_lapsed(self, name: str, finding: Finding) -> None:
+        """What came to be over, or was renewed or removed, while no worker looked."""
+        if finding.rule == expired_exception.RULE.name:
+            if finding.holds:
+                self._lapsed.add(finding.details["finding"])
+        elif finding.holds and lapsed_exemption(finding, self._exceptions, self._clock()) is not None:
+            self._lapsed.add(name)
 
     def _exempts(self, finding: Finding) -> Exemption | None:
         """The exception that covers the finding now, which is noted in it."""
         exemption = exemption_of(finding, self._exceptions, self._clock())
-        finding.exempt = exemption is not None
+        finding.exempt = named(exemption) if exemption is not None else ""
         return exemption
 
     def _is_told(self, name: str, finding: Finding) -> bool:
@@ -214,12 +255,10 @@ class FindingStage:
 
     def _tell(self, name: str, finding: Finding) -> Anomaly:
         exemption = self._exempts(finding)
-        anomaly = findings.tell(finding, RULES[finding.rule], self._clock())
+        anomaly = findings.tell(finding, rule_of(finding.rule), self._clock())
         if exemption is not None and finding.holds:
             self._exempt.add(name)
-            why = {"exception_owner": exemption.owner, "exception_reason": exemption.reason}
-            why["exception_until"] = exemption.until
-            anomaly = replace(anomaly, details={**anomaly.details, **why})
+            anomaly = replace(anomaly, details={**anomaly.details, **told_with(exemption)})
         else:
             self._exempt.discard(name)
         self._findings.put(name, finding)
@@ -228,8 +267,12 @@ class FindingStage:
 
     def _take_changes(self) -> list[StateChange]:
         # The ledger comes last: a check finds it at the end of the changelog.
-        stores = (self._findings, self._teams, self._candidates, self._watched)
+        stores = (self._findings, self._teams, self._candidates, self._watched, self._census)
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
+
+
+def _name_of(signal: Signal) -> str:
+    return findings.anomaly_id(signal.rule, signal.entity_type, signal.entity, signal.cause)
 
 
 def _verdict(about: Signal, profile: Profile, holds: bool, usual: Usual) -> Signal:

@@ -10,19 +10,18 @@ import json
 from dataclasses import asdict, dataclass
 
 from keytrail.schemas.records import Anomaly, FindingStatus, Micros, Occurrence, Signal
-from keytrail.stream.detections.verdict import Rule
+from keytrail.stream.detections.verdict import SEVERITIES, Rule
 from keytrail.stream.errors import StateFormError
 from keytrail.stream.signals import merge_occurrences
 
-FORM = 3  # of the packed state; the first had nothing of exceptions, the second not which evidence was told
-SEVERITIES = ("low", "medium", "high", "critical")
+FORM = 4  # of the packed state; 2 added exceptions, 3 which evidence was told, 4 which exception it is
 
 
 @dataclass
 class Finding:
     """`told_*` is what the latest anomaly record said; `revision` 0 means none was written.
 
-    `exempt`: an exception of the policy covers it now.
+    `exempt` names the exception of the policy that covers it now, with who answers and until when; "": none.
     """
 
     rule: str
@@ -44,8 +43,8 @@ class Finding:
     told_count: int = 0
     told_severity: str = ""
     told_last: Micros = 0
-    exempt: bool = False
-    told_exempt: bool = False
+    exempt: str = ""
+    told_exempt: str = ""
     told_evidence: str = ""
 
     @property
@@ -210,10 +209,14 @@ def pack(finding: Finding) -> bytes:
 
 def unpack(packed: bytes) -> Finding:
     form, fields = json.loads(packed)
-    if form not in (1, 2, FORM):
+    if form not in (1, 2, 3, FORM):
         raise StateFormError("finding", form)
+    if form in (2, 3):
+        # Which exception it was is not known, so it is told once more.
+        for name in ("exempt", "told_exempt"):
+            fields[name] = "?" if fields[name] else ""
     fields["events"] = [Occurrence(**occurrence) for occurrence in fields["events"]]
     finding = Finding(**fields)
-    if form < FORM:
+    if form < 3:
         finding.told_evidence = _evidence(finding)
     return finding

@@ -7,6 +7,7 @@ from dataclasses import replace
 from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
 from keytrail.stream.conduct.conduct import Conduct
+from keytrail.stream.custom.rule import CustomJudge
 from keytrail.stream.detections import forged_event
 from keytrail.stream.detections.catalogue import (
     CONDUCT_RULES,
@@ -18,7 +19,8 @@ from keytrail.stream.detections.catalogue import (
 from keytrail.stream.detections.rule_failure import failed
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.policy import Policy
+from keytrail.stream.policy import Policy, RuleSetting
+from keytrail.stream.severity import shifted
 from keytrail.stream.signals import SignalBook
 from keytrail.stream.signed import UNSIGNED, Signed
 
@@ -40,10 +42,15 @@ class Judge:
         self._failures: set[tuple[str, str]] = set()
         self._rules: dict[tuple[str, str], _Rules] = {}
         self._settings = {setting.name: setting for setting in policy.rules}
+        self._changes_severities = bool(policy.rules or policy.severity_shifts)
         off = {setting.name for setting in policy.rules if not setting.enabled}
         # Where all of these are off, nobody has to tell what keys do.
         self.judges_conduct = any(rule.rule.name not in off for rule in CONDUCT_RULES)
         self._of_conduct = [rule for rule in CONDUCT_RULES if rule.rule.name not in off]
+        custom = [CustomJudge(rule) for rule in policy.custom_rules]
+        self._custom_of_key = [judge for judge in custom if judge.of_key]
+        self._custom_of_access = [judge for judge in custom if judge.of_access]
+        self._custom = [judge for judge in custom if not judge.of_key and not judge.of_access]
         self._by_change = {change: self._enabled(judges) for change, judges in RULES_BY_CHANGE.items()}
 
     def by_key(self, event: Event, key: KeyAtEvent, signed: Signed) -> list[Verdict]:
@@ -51,6 +58,7 @@ class Judge:
         found: list[Verdict] = []
         for rule in self._concerned(event.action, key.status)[0]:
             found += self._ask(rule.judge, event, key)
+        found += self._by_custom(self._custom_of_key, event, key, None)
         if signed is not UNSIGNED or self._signs:
             found += self._ask(forged_event.judge, event, key, signed)
         return found
@@ -60,7 +68,11 @@ class Judge:
         found: list[Verdict] = []
         for rule in self._concerned(event.action, key.status)[1]:
             found += self._ask(rule.judge, event, key)
-        return found
+        return found + self._by_custom(self._custom, event, key, None)
+
+    def by_access(self, event: Event, key: KeyAtEvent, subject: SubjectAccess | None) -> list[Verdict]:
+        """What the policy's own rules say that ask what the subject holds, the event applied."""
+        return self._by_custom(self._custom_of_access, event, key, subject)
 
     def subject(self, event: Event, subject: SubjectAccess, change: Change, book: SignalBook) -> list[str]:
         """The same for what the event's subject holds, of which the event changed something."""
@@ -68,7 +80,7 @@ class Judge:
         for judge in self._by_change.get(change, ()):
             for verdict in self._ask(judge, event, subject):
                 book.add(verdict, event)
-                if verdict.holds and verdict.profile is None:
+                if verdict.holds and verdict.is_final:
                     found.append(verdict.rule.name)
         return found
 
@@ -78,6 +90,15 @@ class Judge:
         for rule in self._of_conduct:
             if not rule.kinds.isdisjoint(kinds):
                 found += self._ask(rule.judge, conduct)
+        return found
+
+    def _by_custom(
+        self, judges: Iterable[CustomJudge], event: Event, key: KeyAtEvent, subject: SubjectAccess | None
+    ) -> list[Verdict]:
+        found: list[Verdict] = []
+        for judge in judges:
+            if judge.concerns(event.action):
+                found += self._ask(judge, event, key, subject)
         return found
 
     def _concerned(self, action: str, status: str) -> _Rules:
@@ -98,23 +119,27 @@ class Judge:
     def _ask(
         self,
         judge: Callable[..., Iterable[Verdict]],
-        *about: Event | KeyAtEvent | SubjectAccess | Signed | Conduct,
+        *about: Event | KeyAtEvent | SubjectAccess | Signed | Conduct | None,
     ) -> Iterable[Verdict]:
         try:
             verdicts = tuple(judge(*about, self._policy))
         except Exception as error:
-            name, kind = judge.__module__.rpartition(".")[2], type(error).__name__
+            module = judge.__module__.rpartition(".")[2]
+            name = judge.name if isinstance(judge, CustomJudge) else module
+            kind = type(error).__name__
             if (name, kind) not in self._failures:
                 self._failures.add((name, kind))
                 logger.exception("The rule %s failed; it goes on without its verdict.", name)
             verdicts = (failed(name, kind),)
-        return self._as_set(verdicts) if verdicts and self._settings else verdicts
+        return self._as_set(verdicts, about[0]) if verdicts and self._changes_severities else verdicts
 
-    def _as_set(self, verdicts: Iterable[Verdict]) -> Iterable[Verdict]:
+    def _as_set(self, verdicts: Iterable[Verdict], about: object) -> Iterable[Verdict]:
         """Without those of rules that are off, and with the severities that the policy sets."""
         for verdict in verdicts:
-            setting = self._settings.get(verdict.rule.name)
-            if setting is None:
-                yield verdict
-            elif setting.enabled:
-                yield replace(verdict, severity=setting.severity or verdict.severity)
+            setting = self._settings.get(verdict.rule.name, RuleSetting(verdict.rule.name))
+            if not setting.enabled:
+                continue
+            severity = setting.severity or verdict.severity
+            if isinstance(about, Event) and verdict.profile is None:
+                severity = shifted(severity or verdict.rule.severity, verdict.rule.name, about, self._policy)
+            yield replace(verdict, severity=severity)

@@ -10,6 +10,7 @@ from keytrail.stream.conduct.limits import (
     CadenceLimits,
     DormancyLimits,
     NetworkLimits,
+    RefusalLimits,
     SharingLimits,
 )
 
@@ -26,6 +27,16 @@ class SprawlLimits:
     unused_days: int = 90
     growth_days: int = 30
     growth_roles: int = 5
+
+
+@dataclass(frozen=True)
+class ExplosionLimits:
+    """When a team has too many roles; see `detections.role_explosion` for the formulas."""
+
+    least_roles: int = 30
+    share: float = 0.5
+    new_days: int = 7
+    settled_days: int = 30
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,37 @@ class Exemption:
 
 
 @dataclass(frozen=True)
+class SeverityShift:
+    """How many steps a finding's severity is raised, or lowered where `by` is negative.
+
+    It is about events of these environments and verdicts of these rules, both patterns; with `privileged`
+    about events alone whose role is a privileged one.
+    """
+
+    by: int
+    rules: tuple[str, ...] = ("*",)
+    environments: tuple[str, ...] = ("*",)
+    privileged: bool = False
+
+
+@dataclass(frozen=True)
+class CustomRule:
+    """A rule of the policy's own; see `custom.expression` and `custom.template`.
+
+    `when` is CEL.  `entity` says what a finding is about: subject, key or actor.  `actions` are patterns.
+    """
+
+    name: str
+    when: str
+    summary: str
+    severity: str = "medium"
+    entity: str = "subject"
+    cause: str = ""
+    remedy: str = ""
+    actions: tuple[str, ...] = ("*",)
+
+
+@dataclass(frozen=True)
 class RuleSetting:
     """What is set for one rule of the catalogue: off, or of another severity than its own (None: its own)."""
 
@@ -157,6 +199,7 @@ class Policy:
         Separation("code and release", ("*-code-author",), ("*-release-approver",)),
     )
     sprawl: SprawlLimits = field(default_factory=SprawlLimits)
+    explosion: ExplosionLimits = field(default_factory=ExplosionLimits)
     flapping: FlappingLimits = field(default_factory=FlappingLimits)
     movers: MoverLimits = field(default_factory=MoverLimits)
     change_windows: tuple[ChangeWindow, ...] = (
@@ -171,6 +214,7 @@ class Policy:
     lineage: LineageLimits = field(default_factory=LineageLimits)
     orphans: OrphanLimits = field(default_factory=OrphanLimits)
     burst: BurstLimits = field(default_factory=BurstLimits)
+    refusals: RefusalLimits = field(default_factory=RefusalLimits)
     dormancy: DormancyLimits = field(default_factory=DormancyLimits)
     networks: NetworkLimits = field(default_factory=NetworkLimits)
     sharing: SharingLimits = field(default_factory=SharingLimits)
@@ -179,6 +223,8 @@ class Policy:
     # By name; a rule that is not among them is as it comes.
     rules: tuple[RuleSetting, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
+    custom_rules: tuple[CustomRule, ...] = ()
+    severity_shifts: tuple[SeverityShift, ...] = ()
 
     @cached_property
     def version(self) -> str:

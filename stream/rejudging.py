@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keytrail.schemas.records import Event, Key, Micros, Occurrence, Signal
+from keytrail.stream.custom.rule import rule_of
 from keytrail.stream.detections import unknown_key
-from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.judging import Judge
 from keytrail.stream.keys import KeyDirectory
@@ -115,7 +115,7 @@ def name_in(event: Event) -> str | None:
 
 def _withdrawn(cause: Cause) -> Verdict:
     return Verdict(
-        RULES[cause.rule],
+        rule_of(cause.rule),
         cause.entity_type,
         cause.entity,
         cause.cause,
@@ -139,7 +139,7 @@ def _take_back(uses: Uses, key: Key | None, now: Micros, policy_version: str) ->
                 entity=cause.entity,
                 cause=cause.cause,
                 holds=False,
-                severity=RULES[cause.rule].severity,
+                severity=rule_of(cause.rule).severity,
                 summary=_OVER,
                 remedy="",
                 events=list[Occurrence](),

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
 
@@ -15,6 +15,7 @@ from keytrail.sinks.clickhouse.failures import Failure, failure
 from keytrail.sinks.clickhouse.http import ClickHouse, NotSentError, RefusedError, text
 from keytrail.sinks.clickhouse.patience import Patience, tell
 from keytrail.sinks.clickhouse.sieve import find_bad
+from keytrail.sinks.clickhouse.table_columns import TableColumns
 
 _INSERT_TIMEOUT_S = 300.0
 _INSERT = Template(
@@ -52,7 +53,7 @@ class Inserts:
         self,
         clickhouse: ClickHouse,
         claims: Claims,
-        columns: Mapping[str, Mapping[str, str]],
+        columns: TableColumns,
         patience: Patience,
         *,
         at_once: int = 4,
@@ -78,7 +79,7 @@ class Inserts:
                         self._insert(block, step.rows)
                     delivery.stored()
                 elif isinstance(step, Sift):
-                    delivery.sifted(find_bad(step.rows, self._columns[block.table]))
+                    delivery.sifted(find_bad(step.rows, self._columns.of(block.table)))
                 else:
                     delivery.found(self._claims.offsets(block.table, block.claim, block.first))
             except NotSentError as error:
@@ -95,7 +96,7 @@ class Inserts:
 
     def _insert(self, block: Block, rows: Rows) -> None:
         claim = block.claim
-        types = self._columns[block.table]
+        types = self._columns.of(block.table)
         columns = [name for name in (*rows.writer.columns, *LINEAGE) if name in types]
         names = ", ".join(f"`{name}`" for name in columns)
         structure = ", ".join(f"`{name}` {types[name]}" for name in columns)

@@ -1,7 +1,6 @@
 """A sealed block's way into its table: sorts the records by schema, inserts, sets aside what is left."""
 
 import logging
-from collections.abc import Mapping
 
 from confluent_kafka import Message
 
@@ -16,6 +15,7 @@ from keytrail.sinks.clickhouse.inserts import Block, Delivered, Inserts
 from keytrail.sinks.clickhouse.lanes import Sealed
 from keytrail.sinks.clickhouse.patience import Patience
 from keytrail.sinks.clickhouse.set_aside import Reason, SetAside
+from keytrail.sinks.clickhouse.table_columns import TableColumns
 from keytrail.sinks.clickhouse.tables import Table
 
 _log = logging.getLogger("keytrail.sink")
@@ -30,7 +30,7 @@ class Shipping:
         incarnations: Incarnations,
         inserts: Inserts,
         set_aside: SetAside,
-        columns: Mapping[str, Mapping[str, str]],
+        columns: TableColumns,
         patience: Patience,
     ) -> None:
         self._registry = registry
@@ -75,7 +75,10 @@ class Shipping:
         except SchemaError as error:
             dead.update({_offset(m): (m, Reason("unknown_schema", error.message)) for m in messages})
             return None
-        unknown = frozenset(written.columns) - set(self._columns[table.name])
+        unknown = frozenset(written.columns) - set(self._columns.of(table.name))
+        if unknown:
+            self._patience.until_answered(table.topic.name, self._columns.look_again)
+            unknown -= set(self._columns.of(table.name))
         if unknown and (table.name, unknown) not in self._told:
             self._told.add((table.name, unknown))
             _log.warning(

@@ -81,6 +81,11 @@ class Notary:
     def close(self) -> None:
         self._spans.close()
 
+    @property
+    def size(self) -> int:
+        """Of the logs' newest checkpoints together, as far as this notary knows them."""
+        return sum(state.edge.size for state in self._states.values())
+
     def round(self) -> list[Checkpoint]:
         """The checkpoints that are due, made and put where they belong.
 

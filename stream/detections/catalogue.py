@@ -13,8 +13,10 @@ from keytrail.stream.detections import (
     automation_cadence,
     break_glass_use,
     clock_skew,
+    denials_then_success,
     dormant_key_awakes,
     escalation_path,
+    expired_exception,
     flapping,
     forged_event,
     inactive_key,
@@ -33,6 +35,7 @@ from keytrail.stream.detections import (
     privileged_grant,
     provisioning_burst,
     redundant_grant,
+    role_explosion,
     role_sprawl,
     rule_failure,
     self_approval,
@@ -132,6 +135,7 @@ RULES_BY_CHANGE: dict[Change, tuple[SubjectRule, ...]] = {
         overdue_grant.judge,
         flapping.judge,
         mover_keeps_roles.judge,
+        role_explosion.judge,
         role_sprawl.judge,
     ),
     Change.USE: (overdue_grant.judge, mover_keeps_roles.judge, role_sprawl.judge),
@@ -152,13 +156,19 @@ _ANY_DEED = frozenset({"given", "taken", "denied", "used"})
 CONDUCT_RULES: tuple[ConductRule, ...] = (
     ConductRule(provisioning_burst.judge, provisioning_burst.RULE, frozenset({"given"})),
     ConductRule(mass_revoke.judge, mass_revoke.RULE, frozenset({"taken"})),
+    ConductRule(
+        denials_then_success.judge,
+        denials_then_success.RULE,
+        frozenset({"denied", "passed", "given", "taken"}),
+    ),
     ConductRule(dormant_key_awakes.judge, dormant_key_awakes.RULE, _ANY_DEED),
     ConductRule(new_network.judge, new_network.RULE, _ANY_DEED),
     ConductRule(shared_key.judge, shared_key.RULE, _ANY_DEED),
     ConductRule(automation_cadence.judge, automation_cadence.RULE, _ANY_DEED),
 )
 
-# Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed.
+# Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed, of
+# what the policy says of a finding.
 _OTHERS = (
     forged_event.INVALID,
     forged_event.MISSING,
@@ -167,8 +177,10 @@ _OTHERS = (
     overdue_grant.RULE,
     flapping.RULE,
     mover_keeps_roles.RULE,
+    role_explosion.RULE,
     role_sprawl.RULE,
     rule_failure.RULE,
+    expired_exception.RULE,
 )
 
 RULES: dict[str, Rule] = {

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from keytrail.schemas.records import Event, Key, Micros
-from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.policies.cases import Case, Expected
 from keytrail.stream.policies.composites import Field, Record, Several, Texts
+from keytrail.stream.policies.custom_shapes import RuleName
 from keytrail.stream.policies.file import parse, text_of
 from keytrail.stream.policies.shapes import Flag, Moment, OneOf, Only, Shape, Text, Whole
 
@@ -113,7 +113,7 @@ _KEY = Record(
 _EXPECTED = Record(
     Expected,
     {
-        "rule": Field(OneOf(tuple(RULES)), "", True),
+        "rule": Field(RuleName(), "", True),
         "entity": Field(Text("an entity", "alice"), "", True),
         "cause": Field(Text("a cause", "reader"), ""),
         "status": Field(OneOf(("open", "suppressed", "resolved")), ""),

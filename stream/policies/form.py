@@ -7,20 +7,24 @@ from operator import attrgetter
 from typing import Any
 
 from keytrail.stream.detections.catalogue import RULES
-from keytrail.stream.findings import SEVERITIES
+from keytrail.stream.detections.verdict import SEVERITIES
 from keytrail.stream.lineage import MOST_ANCESTORS
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
 from keytrail.stream.policies.conduct import CONDUCT
+from keytrail.stream.policies.custom_shapes import CustomName, RuleName, condition, template
 from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
 from keytrail.stream.policy import (
     ChangeWindow,
+    CustomRule,
     Exemption,
+    ExplosionLimits,
     FlappingLimits,
     LineageLimits,
     MoverLimits,
     OrphanLimits,
     Policy,
     Separation,
+    SeverityShift,
     Signing,
     SprawlLimits,
 )
@@ -65,6 +69,19 @@ _SPRAWL = Record(
         "unused_days": Field(Whole(1, 3_650), "A role that was not used for so many days counts as unused."),
         "growth_days": Field(Whole(1, 3_650), "Roles granted within so many days count as new."),
         "growth_roles": Field(Whole(1, 1_000), "So many new roles are fast growth."),
+    },
+)
+
+_EXPLOSION = Record(
+    ExplosionLimits,
+    {
+        "least_roles": Field(Whole(2, 100_000), "Fewer roles of a kind than this are never too many."),
+        "share": Field(Decimal(0, 1), "Nor are those that are a smaller share of the team's roles."),
+        "new_days": Field(Whole(1, 365), "Roles that came within so many days of each other count as new."),
+        "settled_days": Field(
+            Whole(0, 365),
+            "New ones are too many only in a team that was known for so many days before.",
+        ),
     },
 )
 
@@ -146,12 +163,39 @@ _RULES = RuleSettings(
 _EXCEPTION = Record(
     Exemption,
     {
-        "rule": Field(OneOf(tuple(RULES)), "The rule whose findings are meant.", True),
+        "rule": Field(RuleName(), "The rule whose findings are meant.", True),
         "entity": Field(Text("an entity's pattern", "deploy-*"), "What they are about.", True),
         "cause": Field(Text("a cause's pattern", "*-reader"), "What about it."),
         "owner": Field(Text("a name", "carol"), "Who answers for it.", True),
         "reason": Field(Text("a reason", "until the second team is hired"), "Why.", True),
         "until": Field(Day(), "The last day on which it holds, UTC.", True),
+    },
+)
+
+_CUSTOM_RULE = Record(
+    CustomRule,
+    {
+        "name": Field(CustomName(), "What the rule is called; it begins with custom_.", True),
+        "when": Field(condition(), "The condition, in CEL, over event, key and access.", True),
+        "summary": Field(template(), "What happened, in a sentence with fields in braces.", True),
+        "severity": Field(OneOf(SEVERITIES), "How bad it is."),
+        "entity": Field(OneOf(("subject", "key", "actor")), "What a finding is about."),
+        "cause": Field(template(least=0), "What of it: events of one entity and cause are one finding."),
+        "remedy": Field(template(least=0), "What to do."),
+        "actions": Field(_patterns("an action's pattern", "grant", 1), "Of which events it is asked."),
+    },
+)
+
+_SEVERITY_SHIFT = Record(
+    SeverityShift,
+    {
+        "by": Field(Whole(-3, 3), "So many steps higher; below 0, so many lower.", True),
+        "rules": Field(_patterns("a rule's pattern", "unknown_key", 1), "Of which rules."),
+        "environments": Field(
+            _patterns("an environment's pattern", "production", 1),
+            "In which environments the event happened.",
+        ),
+        "privileged": Field(Flag(), "True: only where the event's role is a privileged one."),
     },
 )
 
@@ -170,6 +214,7 @@ FORM = Record(
             Several(_SEPARATION, name_of=attrgetter("name")), "Duties that nobody should hold together."
         ),
         "sprawl": Field(_SPRAWL, "When a subject holds too many roles."),
+        "explosion": Field(_EXPLOSION, "When a team has too many roles."),
         "flapping": Field(_FLAPPING, "When a role comes and goes too often or too fast."),
         "movers": Field(_MOVERS, "How long who changes teams may keep its roles."),
         "change_windows": Field(
@@ -183,6 +228,10 @@ FORM = Record(
         "exceptions": Field(
             Several(_EXCEPTION), "Findings that somebody answers for: they are told as suppressed."
         ),
+        "severity_shifts": Field(
+            Several(_SEVERITY_SHIFT), "By environment and privilege; the first one that fits counts."
+        ),
+        "custom_rules": Field(Several(_CUSTOM_RULE, name_of=attrgetter("name")), "Rules of your own."),
     },
 )
 

@@ -98,3 +98,34 @@ def test_the_endpoint_judges_alike(
 @pytest.mark.parametrize("text", ['"int"', '{"type":"array","items":"long"}', '["null","string"]'])
 def test_a_schema_may_follow_itself(text: str) -> None:
     assert all(allows(level, text, text, text) for level in Level)
+
+
+BASE = {"name": "who", "type": "string"}
+NOTE = {"name": "note", "type": ["null", "string"], "default": None}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reasons"),
+    [
+        ([BASE], []),
+        ([BASE, NOTE, {"name": "why", "type": "string", "default": ""}], []),
+        (
+            [BASE, NOTE, {"name": "why", "type": "string"}],
+            ["field `why` is not in version 1 and has no default: give it one, such as null"],
+        ),
+        ([NOTE], ["field `who` of version 1 has no default there, so it may not go: keep it"]),
+        (
+            [{"name": "who", "type": "long"}, NOTE],
+            [
+                "field `who` has another type than in version 1: keep its type, "
+                "and add a field by another name"
+            ],
+        ),
+    ],
+)
+def test_the_reason_names_the_field_and_the_remedy(fields: list[object], reasons: list[str]) -> None:
+    old, new = (
+        parse_schema(json.dumps({"type": "record", "name": "R", "fields": some}))
+        for some in ([BASE, NOTE], fields)
+    )
+    assert incompatibilities(new, [Earlier(1, old)], Level.FULL_TRANSITIVE) == reasons

@@ -1,12 +1,19 @@
 """The migrations: repeatable, safe side by side, true to the schemas, and not to be edited."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import uuid
 from dataclasses import replace
+from functools import partial
 
 import pytest
+from waiting import wait_until
 
+from keytrail.cli.main import main
 from keytrail.schemas import avro
 from keytrail.schemas.errors import KeytrailError, UsageError
 from keytrail.schemas.settings import Settings
@@ -19,7 +26,9 @@ from keytrail.sinks.clickhouse.migrate import (
     apply,
     committed_migrations,
     migrate,
+    plan,
 )
+from keytrail.sinks.clickhouse.rewriting import rewritten_table
 
 SCHEMAS = {"events": "enriched", "anomalies": "anomaly", "keys": "key", "dead_letters": "deadletter"}
 VIEWS = {"anomalies_current": "anomaly", "keys_current": "key"}
@@ -27,6 +36,13 @@ ONE = Migration(
     1,
     "0001_one.sql",
     "-- why; and how\nCREATE TABLE IF NOT EXISTS one (a Int8) ENGINE = {merge_tree}\nORDER BY a;\n",
+)
+
+WIDER = Migration(
+    2,
+    "0002_wider.sql",
+    "ALTER TABLE one ADD COLUMN IF NOT EXISTS b Int16 DEFAULT a + 1;\n"
+    "ALTER TABLE one MATERIALIZE COLUMN b;\n",
 )
 
 
@@ -89,6 +105,128 @@ def test_statements() -> None:
 def test_versions_are_one_after_the_other() -> None:
     migrations = committed_migrations()
     assert [migration.version for migration in migrations] == list(range(1, len(migrations) + 1))
+
+
+def test_the_plan_is_what_is_applied_and_changes_nothing(
+    fresh: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEYTRAIL_CLICKHOUSE_DATABASE", fresh.database)
+    command = ("migrate", "--clickhouse", fresh.clickhouse.url)
+    assert main([*command, "--plan", "--json"]) == 0
+    steps = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    committed = committed_migrations()
+    assert [step["statement"] for step in steps] == [s for m in committed for s in m.statements(SINGLE)]
+    assert {step["rewrites"] for step in steps} == {None, "events"}
+    assert description(fresh) == []
+    assert main([*command]) == 0
+    assert main([*command, "--plan", "--json"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_the_plan_says_how_much_is_rewritten(fresh: Settings) -> None:
+    apply(fresh.clickhouse, fresh.database, [ONE])
+    ClickHouse(fresh.clickhouse, database=fresh.database).run("INSERT INTO one SELECT 1 FROM numbers(5000)")
+    [quick, slow] = plan(fresh.clickhouse, fresh.database, [ONE, WIDER])
+    assert (quick.rewrites, quick.rows) == (None, 0)
+    assert (slow.rewrites, slow.rows) == ("one", 5000)
+    assert slow.size_bytes > 0
+
+
+@pytest.mark.parametrize(
+    ("statement", "table"),
+    [
+        ("CREATE TABLE IF NOT EXISTS t (a Int8 COMMENT 'UPDATE') ENGINE = MergeTree ORDER BY a", None),
+        ("CREATE OR REPLACE VIEW v AS SELECT * FROM t", None),
+        ("ALTER TABLE t ADD COLUMN IF NOT EXISTS a Decimal(9, 2) DEFAULT 1,\n    ADD COLUMN b Int8", None),
+        ("ALTER TABLE t MODIFY COLUMN `a` DEFAULT 'x, y'", None),
+        ("ALTER TABLE t MODIFY COLUMN a Int64", "t"),
+        ("ALTER TABLE t ADD COLUMN a Int8, MATERIALIZE COLUMN a", "t"),
+        ("ALTER TABLE `t` DELETE WHERE a = 1", "t"),
+        ("ALTER TABLE t MODIFY TTL a + INTERVAL 1 DAY", "t"),
+        ("INSERT INTO t SELECT * FROM other", "t"),
+        ("OPTIMIZE TABLE t FINAL", ""),
+        ("CREATE MATERIALIZED VIEW v TO t AS SELECT 1", ""),
+    ],
+)
+def test_what_rewrites_rows_is_known(statement: str, table: str | None) -> None:
+    assert rewritten_table(statement) == table
+
+
+def test_killed_at_any_moment_and_run_again_it_comes_to_the_same_end(settings: Settings) -> None:
+    whole, cut = (replace(settings, database=f"migrate_{uuid.uuid4().hex}") for _ in range(2))
+    migrate(whole)
+    killed = 0
+    for tables in range(1, len(description(whole)), 4):
+        running = migrate_process(cut)
+        wait_until(partial(has_come_so_far, cut, tables, running), f"{tables} tables are there")
+        running.kill()
+        killed += running.wait() == -signal.SIGKILL
+    assert killed > 0
+    migrate(cut)
+    assert description(cut) == description(whole)
+    assert migrate(cut) == []
+
+
+def test_rows_come_in_while_others_are_rewritten(fresh: Settings) -> None:
+    apply(fresh.clickhouse, fresh.database, [ONE])
+    clickhouse = ClickHouse(fresh.clickhouse, database=fresh.database)
+    clickhouse.run("INSERT INTO one SELECT number % 100 FROM numbers(3000000)")
+    inserted, done = 0, threading.Event()
+
+    def rewrite() -> None:
+        apply(fresh.clickhouse, fresh.database, [ONE, WIDER])
+        done.set()
+
+    thread = threading.Thread(target=rewrite)
+    thread.start()
+    while not done.is_set() or not inserted:
+        # As a sink does that was started before the column was there.
+        clickhouse.run("INSERT INTO one (a) SELECT 100 FROM numbers(10)")
+        inserted += 10
+    thread.join(60)
+    [row] = clickhouse.rows("SELECT count() AS rows, countIf(b = a + 1) AS wider FROM one")
+    assert int(str(row["rows"])) == int(str(row["wider"])) == 3_000_000 + inserted
+    unfinished = "SELECT 1 AS it FROM system.mutations WHERE database = {d:String} AND NOT is_done"
+    assert clickhouse.rows(unfinished, params={"d": fresh.database}) == []
+
+
+def test_a_rewriting_that_fails_is_told(fresh: Settings) -> None:
+    bad = Migration(2, "0002_bad.sql", "ALTER TABLE one DELETE WHERE throwIf(a = 7, 'seven') = 1;\n")
+    apply(fresh.clickhouse, fresh.database, [ONE])
+    clickhouse = ClickHouse(fresh.clickhouse, database=fresh.database)
+    clickhouse.run("INSERT INTO one SELECT 7")
+    with pytest.raises(KeytrailError, match=r"ClickHouse cannot carry out.*seven"):
+        apply(fresh.clickhouse, fresh.database, [ONE, bad])
+    clickhouse.run(f"KILL MUTATION WHERE database = '{fresh.database}'")
+
+
+def test_tables_that_are_newer_than_the_program_are_refused(fresh: Settings) -> None:
+    apply(fresh.clickhouse, fresh.database, [ONE, WIDER])
+    for act in (plan, apply):
+        with pytest.raises(KeytrailError, match=r"newer keytrail .* no migration 0002_wider\.sql"):
+            act(fresh.clickhouse, fresh.database, [ONE])
+
+
+def has_come_so_far(settings: Settings, tables: int, running: subprocess.Popen[bytes]) -> bool:
+    return len(description(settings)) >= tables or running.poll() is not None
+
+
+def description(settings: Settings) -> list[str]:
+    """Every table and view of the database as ClickHouse would make it again."""
+    rows = ClickHouse(settings.clickhouse).rows(
+        "SELECT replaceAll(create_table_query, {database:String}, 'it') AS text FROM system.tables "
+        "WHERE database = {database:String} ORDER BY name",
+        params={"database": settings.database},
+    )
+    return [str(row["text"]) for row in rows]
+
+
+def migrate_process(settings: Settings) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "keytrail.cli.main", "migrate", "--clickhouse", settings.clickhouse.url],
+        env={**os.environ, "KEYTRAIL_CLICKHOUSE_DATABASE": settings.database},
+        stderr=subprocess.DEVNULL,
+    )
 
 
 @pytest.mark.parametrize(("table", "schema"), [*SCHEMAS.items(), *VIEWS.items()])

@@ -1,5 +1,6 @@
 """Exceptions of a policy: what they cover is told as suppressed, for as long as they hold."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -8,7 +9,8 @@ from world import DAY, NOON, World, event
 
 from keytrail.schemas.records import Event, Micros
 from keytrail.stream.exemptions import ends
-from keytrail.stream.policy import Exemption, Policy
+from keytrail.stream.policies.timeline import Timeline
+from keytrail.stream.policy import Exemption, Policy, RuleSetting
 
 TODAY = datetime.fromtimestamp(NOON // 1_000_000, UTC).date().isoformat()
 EXEMPTION = Exemption("self_grant", "ali*", "carol", "has no team yet", TODAY, cause="read*")
@@ -60,7 +62,8 @@ def test_when_it_is_over_the_finding_is_open_again() -> None:
     assert one.current()[FINDING].status == "open"
     assert "exception_owner" not in one.current()[FINDING].details
     assert not one.findings.has_untold
-    assert len(one.anomalies) == 2
+    assert {anomaly.rule for anomaly in one.anomalies[1:]} == {"self_grant", "expired_exception"}
+    assert len(one.anomalies) == 3
 
 
 @pytest.mark.parametrize("exceptions", [(), (replace(EXEMPTION, until="2020-01-01"),)])
@@ -93,3 +96,84 @@ def test_it_grows_and_resolves_as_others_do() -> None:
     assert one.current()["overdue_grant", "alice", "helper"].status == "suppressed"
     one.send(event(action="revoke", role="helper", occurred_at=NOON))
     assert one.current()["overdue_grant", "alice", "helper"].status == "resolved"
+
+
+EXPIRED = ("expired_exception", "alice", "self_grant reader")
+RENEWED = replace(EXEMPTION, owner="dave", reason="hired in May", until="2099-01-01")
+
+
+def test_an_exception_that_is_over_is_itself_reported_until_it_is_renewed_or_removed() -> None:
+    clock = Clock()
+    one = world(clock)
+    one.send(self_grant())
+    assert EXPIRED not in one.current()
+    clock.now = ends(EXEMPTION)
+    told = one.current()[EXPIRED]
+    assert (told.status, told.severity, told.count) == ("open", "medium", 1)
+    assert told.summary == (
+        f"The exception of carol for self_grant of alice ended with {TODAY}, and it is still so."
+    )
+    assert told.evidence == one.current()[FINDING].evidence
+    for exceptions, status in (((RENEWED,), "resolved"), ((EXEMPTION,), "open"), ((), "resolved")):
+        one.policies = Timeline(Policy(exceptions=exceptions))
+        one.findings._policies = one.policies
+        assert one.current()[EXPIRED].status == status
+
+
+def test_it_resolves_with_the_finding_and_may_be_turned_off() -> None:
+    lent = event(action="grant", role="helper", occurred_at=NOON - 5 * DAY, expires_at=NOON - 4 * DAY)
+    over = replace(EXEMPTION, rule="overdue_grant", entity="*", cause="*", until="2020-01-01")
+    name = ("expired_exception", "alice", "overdue_grant helper")
+    one = world(Clock(), over)
+    one.send(lent, event(occurred_at=NOON - DAY))
+    assert one.current()[name].status == "open"
+    one.send(event(action="revoke", role="helper", occurred_at=NOON))
+    assert one.current()[name].status == "resolved"
+    off = Policy(exceptions=(over,), rules=(RuleSetting("expired_exception", enabled=False),))
+    one = World(policy=off, clock=Clock())
+    one.send(lent, event(occurred_at=NOON - DAY))
+    assert name not in one.current()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [
+        (EXEMPTION, replace(EXEMPTION, until="2020-01-01"), "open"),
+        (replace(EXEMPTION, until="2020-01-01"), RENEWED, "resolved"),
+        (replace(EXEMPTION, until="2020-01-01"), replace(EXEMPTION, entity="nobody"), "resolved"),
+    ],
+)
+def test_a_restart_finds_what_changed_meanwhile(before: Exemption, after: Exemption, status: str) -> None:
+    one = world(Clock(), before)
+    one.send(self_grant())
+    one.settle()
+    later = world(Clock(), after)
+    for name, value in one.finding_changelog:
+        later.findings.restore(name, value)
+    assert later.findings.has_untold
+    assert later.current()[EXPIRED].status == status
+    assert not later.findings.has_untold
+
+
+def test_a_renewed_exception_is_told_with_its_new_owner() -> None:
+    one = world(Clock())
+    one.send(self_grant())
+    later = world(Clock(), RENEWED)
+    for name, value in one.finding_changelog:
+        later.findings.restore(name, value)
+    told = later.current()[FINDING]
+    assert (told.status, told.details["exception_owner"], told.revision) == ("suppressed", "dave", 2)
+
+
+def test_state_of_an_earlier_form_is_told_once_more() -> None:
+    one = world(Clock())
+    one.send(self_grant())
+    later = world(Clock())
+    for name, value in one.finding_changelog:
+        if name.startswith(b"finding/") and value is not None:
+            _form, fields = json.loads(value)
+            flags = {flag: bool(fields[flag]) for flag in ("exempt", "told_exempt")}
+            later.findings.restore(name, json.dumps([2, {**fields, **flags}]).encode())
+        else:
+            later.findings.restore(name, value)
+    assert later.current()[FINDING].status == "suppressed"

@@ -7,7 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from keytrail.stream import finding_stage, judging
+from keytrail.stream import judging
+from keytrail.stream.detections import catalogue
 from keytrail.stream.detections.catalogue import EVENT_RULES, EventRule
 
 PAGE = Path(__file__).parents[2] / "docs" / "writing-a-rule.md"
@@ -21,7 +22,7 @@ def test_the_rule_of_the_page_finds_what_its_test_expects(monkeypatch: pytest.Mo
     asked = eval(entry, {"production_delete": rule, "EventRule": EventRule})  # noqa: S307 - our own page
     monkeypatch.setattr(judging, "EVENT_RULES", (*EVENT_RULES, asked))
     for given in asked.gives:
-        monkeypatch.setitem(finding_stage.RULES, given.name, given)
+        monkeypatch.setitem(catalogue.RULES, given.name, given)
     names: dict[str, object] = {}
     exec(test_text, names)  # noqa: S102 - our own page
     [test] = [value for name, value in names.items() if name.startswith("test_")]
