@@ -1,4 +1,4 @@
-"""`keytrail up`: the embedded stack, with a worker, a sink, the notary, the OTLP receiver and a webhook if set."""
+"""`keytrail up`: the embedded stack, with worker, sink, notary, OTLP receiver and perhaps a webhook."""
 
 import argparse
 import sys

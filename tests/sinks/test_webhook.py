@@ -1,4 +1,4 @@
-"""`keytrail webhook` against a real HTTP server that fails, hangs, refuses, and is sent to by a process that dies."""
+"""`keytrail webhook` against a real HTTP server that fails, hangs and refuses, and where it dies itself."""
 
 import base64
 import hmac
