@@ -25,6 +25,8 @@ COMMANDS = {
     "score": "compare the findings with a simulation's truth file",
     "anomalies": "show findings; --follow waits for more",
     "sql": "run a query in ClickHouse",
+    "retention": "how long events are kept: show it, and remove what has been kept long enough",
+    "hold": "legal holds: what must not be removed; add, list, release",
     "readers": "who may read the log in ClickHouse: add, remove, list; the same as SQL for a server",
     "report": "answer a common question, such as a key's whole chain over all services",
     "checkpoints": "show the signed checkpoints and their keys; rotate the key",
