@@ -24,6 +24,8 @@ from benchmarks.measure import keep
 from benchmarks.stack import running_stack
 from keytrail.producers.trail import AuditTrail, KeyLike
 from keytrail.schemas.errors import KeytrailError
+from keytrail.schemas.masters import MasterFile
+from keytrail.schemas.privacy import PrivacySettings
 from keytrail.schemas.settings import HttpSettings, KafkaSettings, Settings
 from keytrail.schemas.signature import SigningKey
 
@@ -44,6 +46,12 @@ def away(settings: Settings) -> Settings:
         kafka=replace(settings.kafka, bootstrap=_NOBODY),
         registry=HttpSettings(f"http://{_NOBODY}"),
     )
+
+
+def private(settings: Settings, secrets: Path) -> Settings:
+    """The same in privacy mode, with a new secret."""
+    MasterFile(secrets).add()
+    return replace(settings, privacy=PrivacySettings(on=True), privacy_secrets=secrets)
 
 
 def record(trail: AuditTrail, number: int, key: KeyLike = None) -> None:
@@ -133,6 +141,7 @@ def main() -> None:
             "Kafka away": call_micros(away(settings)),
             "Kafka away, spool": call_micros(away(settings), Path(scratch) / "away"),
             "Kafka away, in a row": call_micros(away(settings), pace_s=0.0),
+            "Kafka there, privacy mode": call_micros(private(settings, Path(scratch) / "privacy.json")),
         }
         ways: dict[str, tuple[int, KeyLike, Path | None]] = {
             "1 thread": (1, None, None),

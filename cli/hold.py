@@ -3,6 +3,7 @@
 import argparse
 import time
 
+from keytrail.cli.erase import secrets_of
 from keytrail.cli.moments import parse_past, show_moment
 from keytrail.cli.options import connection_flags, json_flag, settings_from
 from keytrail.cli.output import print_json, print_table, progress
@@ -11,10 +12,11 @@ from keytrail.cli.retention_record import Record
 from keytrail.producers.clock import system_clock
 from keytrail.producers.ids import UuidV7
 from keytrail.schemas.errors import UnavailableError, UsageError
+from keytrail.schemas.privacy import matches
 from keytrail.schemas.records import Micros
 from keytrail.schemas.settings import Settings
 from keytrail.sinks.clickhouse.http import ClickHouse
-from keytrail.sinks.retention.holds import HOLD, RELEASE, Hold, read_holds
+from keytrail.sinks.retention.holds import HOLD, PLAIN, RELEASE, Hold, read_holds
 
 _PATIENCE_S = 60.0
 _POLL_S = 0.1
@@ -77,7 +79,7 @@ def _release(options: argparse.Namespace) -> int:
     if options.hold_id not in {hold.hold_id for hold in holds}:
         raise UsageError(f"No hold {options.hold_id} is in force.", "See `keytrail hold list`.")
     record = Record(settings, author_of(options), RELEASE)
-    record.tell(RELEASE, UuidV7()(), {"hold_id": options.hold_id})
+    record.tell(RELEASE, UuidV7()(), {f"{PLAIN}hold_id": options.hold_id})
     _await(settings, options.hold_id, in_force=False)
     progress(f"Hold {options.hold_id} is released.")
     return 0
@@ -95,6 +97,14 @@ def _await(settings: Settings, hold_id: str, *, in_force: bool) -> None:
                 "See with `keytrail status` that worker and sink run, then `keytrail hold list`.",
             )
         time.sleep(_POLL_S)
+
+
+def _as_stored(settings: Settings, name: str) -> str:
+    """In privacy mode a person's pseudonym."""
+    privacy = settings.privacy
+    if not privacy.on or matches(name, privacy.services):
+        return name
+    return secrets_of(settings).pseudonym(name)
 
 
 def _shown(at: Micros | None) -> str | None:

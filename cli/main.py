@@ -28,6 +28,8 @@ COMMANDS = {
     "retention": "how long events are kept: show it, and remove what has been kept long enough",
     "hold": "legal holds: what must not be removed; add, list, release",
     "readers": "who may read the log in ClickHouse: add, remove, list; the same as SQL for a server",
+    "person": "what is held on a person in privacy mode: show, export; the secrets for it",
+    "erase": "destroy a person's keys, so that what they sealed can be read by nobody",
     "report": "answer a common question, such as a key's whole chain over all services",
     "checkpoints": "show the signed checkpoints and their keys; rotate the key",
     "verify": "prove that no row was changed, removed, added or reordered",

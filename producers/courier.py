@@ -15,8 +15,8 @@ from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from keytrail.producers.librdkafka import words_of
-from keytrail.producers.publisher import DeliveryError, producer_for
+from keytrail.producers.librdkafka import producer_for, words_of
+from keytrail.producers.publisher import DeliveryError
 from keytrail.producers.sealed import Sealed
 from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import KeytrailError, SchemaError, UnavailableError

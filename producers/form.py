@@ -1,6 +1,6 @@
 """An event's datum filled in like a form: what is not given is encoded already, and costs nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from fastavro.types import Schema
@@ -29,6 +29,11 @@ class Form:
             self._blank.append(None if required else write(value))
             lead, inner = (b"\2", write.inner) if isinstance(write, OrNull) else (b"", write)
             self._writers[name] = index, lead, _LEADS[lead], inner
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The fields that are filled in."""
+        return self._writers
 
     def fill(self, values: Mapping[str, object]) -> bytes:
         """The datum but for its last field.  No value may be None.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaException, Producer
 
+from keytrail.producers.concealing import Concealer
 from keytrail.producers.datum import flat_encoder
 from keytrail.producers.fitting import fit
 from keytrail.producers.key_log import KeyLog, read_keys
@@ -54,6 +55,7 @@ class KeyRegistry:
         self._settings = settings
         self._signer = signer
         self._registry = Registry(settings.registry)
+        self._concealer = Concealer.if_on(settings)
         self._doubtful: Sequence[Edit] = ()
 
     def change(self, decide: Decide) -> list[Key]:
@@ -102,7 +104,7 @@ class KeyRegistry:
             known = read_keys(self._settings)
             if self._doubtful and all(known.keys.get(e.key.key_id) == e.key for e in self._doubtful):
                 return self._doubtful
-            edits = decide(known)
+            edits = self._concealed(decide(known))
             if not edits:
                 return edits
             producer.begin_transaction()
@@ -121,3 +123,13 @@ class KeyRegistry:
         except UnicodeEncodeError as error:
             raise UsageError("The key holds text that is not valid Unicode.", "Correct it.") from error
         return edits
+
+    def _concealed(self, edits: Sequence[Edit]) -> Sequence[Edit]:
+        """As they are to be kept; in privacy mode, once Kafka has the keys of the people in them."""
+        concealer = self._concealer
+        if concealer is None:
+            return edits
+        concealed = [Edit(concealer.key(edit.key), concealer.event(edit.event)) for edit in edits]
+        if concealer.flush(_TIMEOUT_S):
+            raise UnavailableError("Kafka did not take the keys of people.", "See that Kafka runs.")
+        return concealed

@@ -7,15 +7,15 @@ counted, and the next `check`, `flush` or waiting call raises `DeliveryError`.
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
+from keytrail.producers.concealing import PLAIN_LIMIT_BYTES, Concealer
 from keytrail.producers.datum import flat_encoder
 from keytrail.producers.fitting import fit
-from keytrail.producers.librdkafka import KAFKA_LOG, words_of
+from keytrail.producers.librdkafka import producer_for, words_of
 from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import KeytrailError, UnavailableError, UsageError
 from keytrail.schemas.records import Event, Key
@@ -26,15 +26,6 @@ from keytrail.schemas.topics import EVENTS, KEYS, Topic
 _Record = TypeVar("_Record")
 
 _POLL_S = 0.05
-
-# What a user's own properties may change; acknowledgement, idempotence and partitioning they may not.
-_DEFAULTS: dict[str, str | int | bool] = {
-    "compression.type": "zstd",
-    "linger.ms": 10,
-    "queue.buffering.max.messages": 100_000,
-    "message.timeout.ms": 120_000,
-    "socket.timeout.ms": 30_000,
-}
 
 
 class DeliveryError(KeytrailError):
@@ -48,50 +39,19 @@ class DeliveryError(KeytrailError):
         self.count = count
 
 
-def producer_for(
-    settings: Settings,
-    *,
-    client_id: str,
-    on_failure: Callable[[KafkaError | None, Message], None],
-    on_error: Callable[[KafkaError], None],
-    defaults: Mapping[str, str | int | bool] = MappingProxyType({}),
-) -> tuple[Producer, Mapping[str, str | int | float | bool]]:
-    """An idempotent producer that partitions as all of keytrail's do, and what it was configured with.
-
-    Raises `UsageError` where the Kafka properties in `settings` are not librdkafka's.
-    """
-    config = {
-        **_DEFAULTS,
-        **defaults,
-        **settings.kafka.client(
-            client_id=client_id,
-            acks="all",
-            enable_idempotence=True,
-            partitioner="murmur2_random",  # as Java's clients do, so that each subject has one partition
-            delivery_report_only_error=True,
-        ),
-    }
-    try:
-        callbacks = {"on_delivery": on_failure, "error_cb": on_error}
-        return Producer({**config, **callbacks}, logger=KAFKA_LOG), config
-    except KafkaException as error:
-        raise UsageError(
-            f"Kafka's client refuses its settings: {words_of(error)}.", "Correct KEYTRAIL_KAFKA_*."
-        ) from error
-
-
 class Publisher(ABC, Generic[_Record]):
     """Sends records of one kind to one topic.  Thread-safe.
 
     Nothing is asked of the network before the first record is published; that call registers
     the schema and may raise `UnavailableError` or `SchemaError`.  Raises `UsageError` where the
-    Kafka properties in `settings` are not librdkafka's.
+    Kafka properties in `settings` are not librdkafka's.  In privacy mode records are concealed.
     """
 
     def __init__(self, settings: Settings, topic: Topic, schema: str, *, client_id: str) -> None:
         self._topic = topic
         self._schema_text = avro.schema_text(schema)
         self._registry = Registry(settings.registry)
+        self._concealer = Concealer.if_on(settings)
         self._header = b""
         self._lock = threading.Lock()
         self._failed = 0
@@ -148,9 +108,11 @@ class Publisher(ABC, Generic[_Record]):
         """Wait until everything is delivered; how many records are not after `timeout_s`.
 
         Those stay queued, and a later call can wait for them.  Raises `DeliveryError` for
-        records that were given up.
+        records that were given up.  The keys of people count as records, in privacy mode.
         """
         left = int(self._producer.flush(timeout_s))
+        if self._concealer is not None:
+            left += self._concealer.flush(timeout_s)
         self.check()
         return left
 
@@ -194,6 +156,8 @@ class EventPublisher(Publisher[Event]):
         self._encode = flat_encoder(avro.parse(self._schema_text))
 
     def _message(self, record: Event) -> tuple[bytes, bytes]:
+        if self._concealer is not None:
+            record = self._concealer.event(fit(record, self._encode, PLAIN_LIMIT_BYTES)[0])
         event, datum = fit(record, self._encode)
         return event.whose.encode(), datum
 
@@ -207,6 +171,8 @@ class KeyPublisher(Publisher[Key]):
         self._encoding = threading.Lock()
 
     def _message(self, record: Key) -> tuple[bytes, bytes]:
+        if self._concealer is not None:
+            record = self._concealer.key(record)
         try:
             with self._encoding:
                 return record.key_id.encode(), self._encode(record)

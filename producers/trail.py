@@ -3,6 +3,7 @@
 import atexit
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -18,6 +19,7 @@ from keytrail.producers.acting import NO_KEY, UNSET, KeyLike, KeyUsed, Unset, ke
 from keytrail.producers.actions import Actions
 from keytrail.producers.audited import telling
 from keytrail.producers.clock import Clock, system_clock
+from keytrail.producers.concealing import PLAIN_LIMIT_BYTES, Concealer
 from keytrail.producers.courier import Courier, KafkaCourier, Outlet, OutletCourier
 from keytrail.producers.datum import flat_encoder
 from keytrail.producers.details import ContextDetails, Details, MoreDetails, text
@@ -36,6 +38,8 @@ from keytrail.schemas.settings import Settings, load_settings
 from keytrail.schemas.signature import SigningKey, fingerprint
 
 AUDIT_LOSS: Final = "audit_loss"
+# What the keys of people are given at least, once the events are through.
+_KEYS_S = 0.5
 _NEEDS = ("kafka", "registry")
 _LEAST_SPOOL_BYTES = 4 << 20
 _ASSUMED = {"actor_type": "human", "outcome": "success"}
@@ -80,7 +84,8 @@ class AuditTrail(Actions):
     registry is away, `capacity` events and `queue_bytes` may wait in memory; with `spool`, a folder,
     they wait there, up to `spool_bytes`, and what a killed process leaves in it is sent by the next
     one.  Then the oldest are dropped.  `redact` may hide more than is hidden anyway; `context_details`
-    is asked once a record for what nobody said, such as the trace.  The constructor raises
+    is asked once a record for what nobody said, such as the trace.  In privacy mode (`settings.privacy`)
+    people are pseudonyms and what is theirs is sealed before anything is kept.  The constructor raises
     `UsageError` for an empty service name and for settings that name no pipeline, and waits for nobody.
 
     Close the trail, or use it in a `with`; at interpreter exit it closes by itself.  A forked child
@@ -121,9 +126,12 @@ class AuditTrail(Actions):
         self._schema = avro.parse(schema_text)
         self._encode = flat_encoder(self._schema)
         self._fingerprint = fingerprint(schema_text)
+        self._connected: Callable[[], Courier]
+        self._private: Settings | None = None
         if outlet is None:
             found = settings or load_settings(needs=_NEEDS)
-            self._connected: Callable[[], Courier] = lambda: KafkaCourier(found, service)
+            self._connected = lambda: KafkaCourier(found, service)
+            self._private = found if found.privacy.on else None
         else:
             self._connected = lambda: OutletCourier(outlet)
         self._opening = threading.Lock()
@@ -137,6 +145,9 @@ class AuditTrail(Actions):
         """Begins a run."""
         self._new_id = self._given_id or UuidV7()
         run = self._new_id()
+        self._concealer = (
+            None if self._private is None else Concealer.of(self._private, self._clock, self._spool_folder)
+        )
         self._producer_id = f"{self._service}:{run}"
         self._constants: dict[str, object] = {
             **_ASSUMED,
@@ -280,8 +291,12 @@ class AuditTrail(Actions):
         afterwards is lost.  Closing twice does no harm.
         """
         atexit.unregister(self.close)
-        outbox = self._outbox
-        return 0 if outbox is None else outbox.close(deadline_s)
+        outbox, concealer = self._outbox, self._concealer
+        give_up_at = time.monotonic() + deadline_s
+        left = 0 if outbox is None else outbox.close(deadline_s)
+        if outbox is not None and concealer is not None:
+            concealer.close(max(_KEYS_S, give_up_at - time.monotonic()))
+        return left
 
     def __enter__(self) -> Self:
         return self
@@ -336,7 +351,21 @@ class AuditTrail(Actions):
         elif not used.readable:
             attributes = values.setdefault("attributes", {})
             attributes[UNREADABLE] = ",".join(filter(None, (attributes.get(UNREADABLE), "key")))
+        if self._concealer is not None:
+            values = self._concealed(self._concealer, values)
         return self._sealable(values, used.signer)
+
+    def _concealed(self, concealer: Concealer, values: dict[str, Any]) -> dict[str, Any]:
+        """The values in privacy mode; what is to be repaired, hidden or cut is so before."""
+        try:
+            head = self._form.fill(values)
+        except UnicodeEncodeError:
+            head = b""
+        if not head or len(head) > PLAIN_LIMIT_BYTES or _TOKEN in head:
+            event = event_of(without_tokens(values, scrubbed), self._constants)
+            event, _ = fit(event, self._encode, PLAIN_LIMIT_BYTES)
+            values = {name: vars(event)[name] for name in self._form.names if vars(event)[name] is not None}
+        return concealer.values(values)
 
     def _with_context(
         self, said: Mapping[str, object], used: KeyUsed, *, may_set_key: bool

@@ -15,7 +15,7 @@ import fastavro
 from fastavro.types import Schema
 
 from keytrail.schemas.errors import SchemaError
-from keytrail.schemas.records import Deed, Header, Occurrence, Profile, Suspension, Tally
+from keytrail.schemas.records import Deed, Header, Occurrence, Profile, RoleHolding, Suspension, Tally
 
 Record = TypeVar("Record")
 
@@ -128,6 +128,7 @@ def _maker(kind: type[Record]) -> Callable[[dict[str, Any]], Record]:
 _LISTS: Mapping[str, type[object]] = {
     "deeds": Deed,
     "headers": Header,
+    "holdings": RoleHolding,
     "events": Occurrence,
     "suspensions": Suspension,
 }

@@ -32,9 +32,7 @@ class MasterFile:
             return self._masters
         stamp = (found.st_mtime_ns, found.st_ino)
         if stamp != self._read_at:
-            if found.st_mode & _OTHERS:
-                raise UsageError(f"Everybody may read {self.path}.", f"Run: chmod 600 {self.path}")
-            self._masters = Masters(_read(self.path))
+            self._masters = Masters(read_secrets(self.path))
             self._read_at = stamp
         return self._masters
 
@@ -52,6 +50,20 @@ class MasterFile:
         text = json.dumps({n: base64.b64encode(secret).decode() for n, secret in every.items()}, indent=1)
         write_secret(self.path, text + "\n")
         return name
+
+
+def read_secrets(path: Path) -> dict[str, bytes]:
+    """The secrets by name, oldest first; none where there is no file.
+
+    Raises `UsageError` for a file that everybody may read, or that holds something else.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return {}
+    if mode & _OTHERS:
+        raise UsageError(f"Everybody may read {path}.", f"Run: chmod 600 {path}")
+    return _read(path)
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -147,8 +147,9 @@ class Profile:
     grown: int
 
 
-# What a key did: it gave access or took it away, was denied, or did something else.
-DeedKind = Literal["given", "taken", "denied", "used"]
+# What a key did: it gave access or took it away, was denied, got through where it had been denied, or did
+# something else.
+DeedKind = Literal["given", "taken", "denied", "passed", "used"]
 
 
 @dataclass(frozen=True)
@@ -184,8 +185,26 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class RoleHolding:
+    """A role that one subject more (1) or one less (-1) holds, or that was granted anew (0).
+
+    `permissions` is a digest, "" where none are stated; `since` is the time of the latest change, and `first`
+    that of the first grant.
+    """
+
+    role: str
+    change: int
+    permissions: str
+    since: Micros
+    first: Micros
+
+
+@dataclass(frozen=True)
 class Signal:
-    """A rule's word on one entity and cause, or a tally (`signal.v2.avsc`); internal to the stream."""
+    """A rule's word on one entity and cause, a tally, or holdings of roles (`signal.v2.avsc`).
+
+    Internal to the stream.
+    """
 
     rule: str
     entity_type: str
@@ -203,6 +222,7 @@ class Signal:
     policy_version: str
     profile: Profile | None = None
     tally: Tally | None = None
+    holdings: list[RoleHolding] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

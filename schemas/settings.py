@@ -9,11 +9,12 @@ data directory.
 import json
 import os
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from keytrail.schemas.errors import UsageError
+from keytrail.schemas.privacy import SEALABLE, PrivacySettings
 
 DEFAULT_DATA_DIR = Path("keytrail-data")
 STACK_FILE = "stack.json"
@@ -57,7 +58,7 @@ class HttpSettings:
 class Settings:
     """`masters` is the file of master secrets, `checkpoint_keys` that of the keys that checkpoints are signed
     with; they need not be there.  `anchor` is a file outside, and `anchor_command` a command, that take
-    copies of the checkpoints; empty: none.
+    copies of the checkpoints; empty: none.  `privacy_secrets` is the file of privacy mode's secrets.
     """
 
     data_dir: Path
@@ -69,6 +70,8 @@ class Settings:
     checkpoint_keys: Path = Path("checkpoint-keys.json")
     anchor: str = ""
     anchor_command: str = ""
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    privacy_secrets: Path = Path("privacy.json")
 
 
 def load_settings(
@@ -124,6 +127,31 @@ def load_settings(
         checkpoint_keys=Path(lookup(None, "proof", "keys") or folder / "checkpoint-keys.json"),
         anchor=lookup(None, "proof", "anchor"),
         anchor_command=lookup(None, "proof", "anchor_command"),
+        privacy=_privacy(lambda name: lookup(None, "privacy", name)),
+        privacy_secrets=Path(lookup(None, "privacy", "secrets") or folder / "privacy.json"),
+    )
+
+
+def _privacy(named: Callable[[str], str]) -> PrivacySettings:
+    mode = named("mode") or "off"
+    if mode not in ("on", "off"):
+        raise UsageError(f"The privacy mode is {mode!r}.", "KEYTRAIL_PRIVACY_MODE takes on or off.")
+    usual = PrivacySettings()
+
+    def several(name: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(part for item in named(name).split(",") if (part := item.strip())) or otherwise
+
+    fields = several("fields", usual.fields)
+    if unknown := set(fields) - SEALABLE:
+        raise UsageError(
+            f"Privacy mode cannot seal the field {', '.join(sorted(unknown))}.",
+            f"It can: {', '.join(sorted(SEALABLE))}.",
+        )
+    return PrivacySettings(
+        mode == "on",
+        several("services", usual.services),
+        fields,
+        several("plain_attributes", usual.plain_attributes),
     )
 
 

@@ -36,12 +36,26 @@ POLICIES = Topic("keytrail.policies", "policy_id", per_partition=False, config=_
 SUBJECT_STATE = Topic("keytrail.state.subjects", "subject", config=_COMPACTED)
 FINDING_STATE = Topic("keytrail.state.findings", "entity", config=_COMPACTED)
 
+# A destroyed key has to be gone soon: compacted from a minute on, however little there is to gain.
+SUBJECT_KEYS = Topic(
+    "keytrail.subject_keys",
+    "pseudonym and key",
+    per_partition=False,
+    config={
+        "cleanup.policy": "compact",
+        "segment.ms": "60000",
+        "min.cleanable.dirty.ratio": "0",
+        "delete.retention.ms": "60000",
+        "file.delete.delay.ms": "1000",
+    },
+)
+
 # Partition by partition as the enriched topic, so that a log's newest checkpoint stands at an end.
 CHECKPOINTS = Topic("keytrail.checkpoints", "log", config=_KEEP)
 
 ALL_TOPICS = (
     *(EVENTS, ENRICHED, SIGNALS, ANOMALIES, DEAD_LETTERS, KEYS, DEPARTURES, POLICIES),
-    *(SUBJECT_STATE, FINDING_STATE, CHECKPOINTS),
+    *(SUBJECT_STATE, FINDING_STATE, CHECKPOINTS, SUBJECT_KEYS),
 )
 DEFAULT_PARTITIONS = 4
 

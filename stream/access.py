@@ -12,8 +12,8 @@ from keytrail.stream.membership import Membership, stated_team
 from keytrail.stream.role import DAY, Role, Turn
 
 # Of its roles' names and permissions, as UTF-8: its state must fit a Kafka record.  In JSON a byte may take
-# six, and a role's turns and figures take up to 1,100 bytes besides.
-MAX_BYTES = 600_000
+# six, and each role takes up to 4,500 bytes of turns and teams besides.
+MAX_BYTES = 500_000
 _HOLDS = frozenset({"grant", "revoke", "delete"})
 MAX_ROLES = 1_000  # of one subject; more are not followed: it has long been flagged
 

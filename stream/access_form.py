@@ -78,32 +78,35 @@ _Packed = list[int | str | list[str]]
 
 
 def _pack_role(role: Role, place_of_team: dict[str, int]) -> _Packed:
-    at = role.changed
-    packed: _Packed = [int(role.held), at.occurred_at, at.event_id, list(role.permissions)]
-    packed += [role.last_used_day, role.ends_day, place_of_team.get(role.team, role.team)]
-    if role.turns != _only_turn(role.held, at):
-        for turn in role.turns:
+    changed, turns = role.changed, role.turns
+    packed: _Packed = [
+        int(role.held),
+        changed.occurred_at,
+        changed.event_id,
+        list(role.permissions),
+        role.last_used_day,
+        role.ends_day,
+        place_of_team.get(role.team, role.team),
+        place_of_team.get(role.told_team, role.told_team),
+    ]
+    if len(turns) > 1 or (turns and turns[0] != role.only_turn()):
+        for turn in turns:
             packed += [turn.at, turn.event_id, int(turn.is_grant)]
     return packed
 
 
 def _unpack_role(packed: list[Any], teams: list[str]) -> Role:
-    held, at, event_id, permissions, used, ends, team, *flat = packed
-    changed = Occurrence(at, event_id)
-    turns = [Turn(flat[n], flat[n + 1], bool(flat[n + 2])) for n in range(0, len(flat), 3)]
+    held, at, event_id, permissions, used, ends, team, told_team, *flat = packed
     return Role(
-        bool(held),
-        changed,
+        held == 1,
+        Occurrence(at, event_id),
         tuple(permissions),
         used,
         ends,
         teams[team] if isinstance(team, int) else team,
-        turns or _only_turn(bool(held), changed),
+        teams[told_team] if isinstance(told_team, int) else told_team,
+        [Turn(flat[n], flat[n + 1], flat[n + 2] == 1) for n in range(0, len(flat), 3)] if flat else [],
     )
-
-
-def _only_turn(held: bool, at: Occurrence) -> list[Turn]:
-    return [Turn(at.occurred_at, at.event_id, held)]
 
 
 def _unpack_old(fields: list[Any]) -> SubjectAccess:
@@ -125,5 +128,4 @@ def _unpack_old(fields: list[Any]) -> SubjectAccess:
 
 def _unpack_old_role(packed: list[Any]) -> Role:
     held, at, event_id, permissions, used, ends = [*packed, -1][:6]  # the first form had no ends
-    changed, turns = Occurrence(at, event_id), _only_turn(bool(held), Occurrence(at, event_id))
-    return Role(bool(held), changed, tuple(permissions), used, ends, turns=turns)
+    return Role(held == 1, Occurrence(at, event_id), tuple(permissions), used, ends)

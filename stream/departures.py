@@ -18,7 +18,7 @@ def left_at(access: SubjectAccess) -> Micros | None:
     gone = access.deleted
     if gone is None:
         return None
-    turns = (turn for role in access.roles.values() for turn in role.turns)
+    turns = (turn for role in access.roles.values() for turn in role.history())
     is_back = any(turn.is_grant and turn[:2] > (gone.occurred_at, gone.event_id) for turn in turns)
     return None if is_back else gone.occurred_at
 

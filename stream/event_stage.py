@@ -113,7 +113,7 @@ class EventStage:
             self._seen.restore(key, value)
         elif key.startswith(self._uses.prefix):
             self._uses.restore(key, value)
-        elif key.startswith(self._tallies.prefix):
+        elif key.startswith(self._tallies.prefixes):
             self._tallies.restore(key, value)
         else:
             self._subjects.restore(key, value)

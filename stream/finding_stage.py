@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from keytrail.schemas.ledger import FINDING_LEDGER
 from keytrail.schemas.records import Anomaly, Micros, Profile, Signal
 from keytrail.stream import findings, peers
+from keytrail.stream.census import RoleCensus
 from keytrail.stream.conduct.watch import ConductWatch
 from keytrail.stream.custom.rule import rule_of
 from keytrail.stream.detections import expired_exception
@@ -47,6 +48,7 @@ class FindingStage:
             _CANDIDATE, peers.pack_candidate, peers.unpack_candidate
         )
         self._watched = ConductWatch()
+        self._census = RoleCensus()
         self._candidates_of: dict[str, set[str]] = {}
         self._untold: dict[str, None] = {}
         self._exempt: set[str] = set()  # told as suppressed
@@ -60,6 +62,8 @@ class FindingStage:
             self._book.restore(value)
         elif key.startswith(self._teams.prefix):
             self._teams.restore(key, value)
+        elif self._census.keeps(key):
+            self._census.restore(key, value)
         elif key.startswith(self._watched.prefix):
             self._watched.restore(key, value)
         elif key.startswith(self._candidates.prefix):
@@ -139,6 +143,9 @@ class FindingStage:
         """Names of the findings that the signal touched."""
         if signal.profile is not None:
             yield from self._compare(signal, signal.profile)
+        elif signal.holdings:
+            for found in self._census.take(signal, self._policies.of(signal)):
+                yield from self._apply(found)
         elif signal.tally is not None:
             for found in self._watched.take(signal.entity, signal.tally, self._policies.of(signal)):
                 yield from self._apply(found)
@@ -260,7 +267,7 @@ class FindingStage:
 
     def _take_changes(self) -> list[StateChange]:
         # The ledger comes last: a check finds it at the end of the changelog.
-        stores = (self._findings, self._teams, self._candidates, self._watched)
+        stores = (self._findings, self._teams, self._candidates, self._watched, self._census)
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 
 

@@ -10,12 +10,11 @@ import json
 from dataclasses import asdict, dataclass
 
 from keytrail.schemas.records import Anomaly, FindingStatus, Micros, Occurrence, Signal
-from keytrail.stream.detections.verdict import Rule
+from keytrail.stream.detections.verdict import SEVERITIES, Rule
 from keytrail.stream.errors import StateFormError
 from keytrail.stream.signals import merge_occurrences
 
 FORM = 4  # of the packed state; 2 added exceptions, 3 which evidence was told, 4 which exception it is
-SEVERITIES = ("low", "medium", "high", "critical")
 
 
 @dataclass

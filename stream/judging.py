@@ -19,7 +19,8 @@ from keytrail.stream.detections.catalogue import (
 from keytrail.stream.detections.rule_failure import failed
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.policy import Policy
+from keytrail.stream.policy import Policy, RuleSetting
+from keytrail.stream.severity import shifted
 from keytrail.stream.signals import SignalBook
 from keytrail.stream.signed import UNSIGNED, Signed
 
@@ -41,6 +42,7 @@ class Judge:
         self._failures: set[tuple[str, str]] = set()
         self._rules: dict[tuple[str, str], _Rules] = {}
         self._settings = {setting.name: setting for setting in policy.rules}
+        self._changes_severities = bool(policy.rules or policy.severity_shifts)
         off = {setting.name for setting in policy.rules if not setting.enabled}
         # Where all of these are off, nobody has to tell what keys do.
         self.judges_conduct = any(rule.rule.name not in off for rule in CONDUCT_RULES)
@@ -78,7 +80,7 @@ class Judge:
         for judge in self._by_change.get(change, ()):
             for verdict in self._ask(judge, event, subject):
                 book.add(verdict, event)
-                if verdict.holds and verdict.profile is None:
+                if verdict.holds and verdict.is_final:
                     found.append(verdict.rule.name)
         return found
 
@@ -129,13 +131,15 @@ class Judge:
                 self._failures.add((name, kind))
                 logger.exception("The rule %s failed; it goes on without its verdict.", name)
             verdicts = (failed(name, kind),)
-        return self._as_set(verdicts) if verdicts and self._settings else verdicts
+        return self._as_set(verdicts, about[0]) if verdicts and self._changes_severities else verdicts
 
-    def _as_set(self, verdicts: Iterable[Verdict]) -> Iterable[Verdict]:
+    def _as_set(self, verdicts: Iterable[Verdict], about: object) -> Iterable[Verdict]:
         """Without those of rules that are off, and with the severities that the policy sets."""
         for verdict in verdicts:
-            setting = self._settings.get(verdict.rule.name)
-            if setting is None:
-                yield verdict
-            elif setting.enabled:
-                yield replace(verdict, severity=setting.severity or verdict.severity)
+            setting = self._settings.get(verdict.rule.name, RuleSetting(verdict.rule.name))
+            if not setting.enabled:
+                continue
+            severity = setting.severity or verdict.severity
+            if isinstance(about, Event) and verdict.profile is None:
+                severity = shifted(severity or verdict.rule.severity, verdict.rule.name, about, self._policy)
+            yield replace(verdict, severity=severity)

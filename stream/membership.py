@@ -49,7 +49,9 @@ class Membership:
 
     def see(self, event: Event, day: int) -> bool:
         """Take in what an event of this day states; True where that changed something."""
-        team = stated_team(event)
+        team = event.attributes.get("team", "")
+        if len(team) > _LONGEST:
+            team = stated_team(event)
         if not team:
             if self.sights:
                 return False

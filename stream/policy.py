@@ -10,6 +10,7 @@ from keytrail.stream.conduct.limits import (
     CadenceLimits,
     DormancyLimits,
     NetworkLimits,
+    RefusalLimits,
     SharingLimits,
 )
 
@@ -26,6 +27,16 @@ class SprawlLimits:
     unused_days: int = 90
     growth_days: int = 30
     growth_roles: int = 5
+
+
+@dataclass(frozen=True)
+class ExplosionLimits:
+    """When a team has too many roles; see `detections.role_explosion` for the formulas."""
+
+    least_roles: int = 30
+    share: float = 0.5
+    new_days: int = 7
+    settled_days: int = 30
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,20 @@ class Exemption:
 
 
 @dataclass(frozen=True)
+class SeverityShift:
+    """How many steps a finding's severity is raised, or lowered where `by` is negative.
+
+    It is about events of these environments and verdicts of these rules, both patterns; with `privileged`
+    about events alone whose role is a privileged one.
+    """
+
+    by: int
+    rules: tuple[str, ...] = ("*",)
+    environments: tuple[str, ...] = ("*",)
+    privileged: bool = False
+
+
+@dataclass(frozen=True)
 class CustomRule:
     """A rule of the policy's own; see `custom.expression` and `custom.template`.
 
@@ -174,6 +199,7 @@ class Policy:
         Separation("code and release", ("*-code-author",), ("*-release-approver",)),
     )
     sprawl: SprawlLimits = field(default_factory=SprawlLimits)
+    explosion: ExplosionLimits = field(default_factory=ExplosionLimits)
     flapping: FlappingLimits = field(default_factory=FlappingLimits)
     movers: MoverLimits = field(default_factory=MoverLimits)
     change_windows: tuple[ChangeWindow, ...] = (
@@ -188,6 +214,7 @@ class Policy:
     lineage: LineageLimits = field(default_factory=LineageLimits)
     orphans: OrphanLimits = field(default_factory=OrphanLimits)
     burst: BurstLimits = field(default_factory=BurstLimits)
+    refusals: RefusalLimits = field(default_factory=RefusalLimits)
     dormancy: DormancyLimits = field(default_factory=DormancyLimits)
     networks: NetworkLimits = field(default_factory=NetworkLimits)
     sharing: SharingLimits = field(default_factory=SharingLimits)
@@ -197,6 +224,7 @@ class Policy:
     rules: tuple[RuleSetting, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
     custom_rules: tuple[CustomRule, ...] = ()
+    severity_shifts: tuple[SeverityShift, ...] = ()
 
     @cached_property
     def version(self) -> str:

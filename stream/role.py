@@ -23,8 +23,9 @@ class Turn(NamedTuple):
 class Role:
     """Days are counted since 1970; -1: never used, or granted without an end.
 
-    `team` is the subject's as the latest grant stated it, "" where it stated none.  `turns` are the
-    `KEPT_TURNS` latest grants and revokes within `TURNS_LAST` of the last, in order.
+    `team` is the subject's as the latest grant stated it, "" where it stated none or the role is not held;
+    `told_team` is the one that counts the subject as a holder.  `turns` are the `KEPT_TURNS` latest grants
+    and revokes within `TURNS_LAST` of the last, in order, and none where the latest change is the only one.
     """
 
     held: bool
@@ -33,6 +34,7 @@ class Role:
     last_used_day: int = -1
     ends_day: int = -1
     team: str = ""
+    told_team: str = ""
     turns: list[Turn] = field(default_factory=list)
 
     @property
@@ -40,8 +42,18 @@ class Role:
         """The day of the latest grant or revoke."""
         return self.changed.occurred_at // DAY
 
+    def only_turn(self) -> Turn:
+        """The latest change, as a turn."""
+        return Turn(self.changed.occurred_at, self.changed.event_id, self.held)
+
+    def history(self) -> list[Turn]:
+        """The grants and revokes that are kept, in order.  Not to be changed."""
+        return self.turns or [self.only_turn()]
+
     def note(self, turn: Turn) -> bool:
         """Take in a grant or revoke; False where it is too old to be kept."""
+        if not self.turns and self.changed.event_id:
+            self.turns = [self.only_turn()]
         insort(self.turns, turn)
         since = self.turns[-1].at - TURNS_LAST
         self.turns = [kept for kept in self.turns[-KEPT_TURNS:] if kept.at > since]

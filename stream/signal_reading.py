@@ -10,7 +10,7 @@ from keytrail.schemas.registry import Registry
 from keytrail.schemas.topics import SIGNALS
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.detections.catalogue import RULES
-from keytrail.stream.findings import SEVERITIES
+from keytrail.stream.detections.verdict import SEVERITIES
 from keytrail.stream.letters import dead_letter
 from keytrail.stream.reading import LOST, POISON, TORN, Unreadable
 from keytrail.stream.source import LostRecord, SourceRecord

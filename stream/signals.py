@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from keytrail.schemas.records import Event, Micros, Occurrence, Signal
-from keytrail.stream.detections.verdict import Verdict
+from keytrail.stream.detections.verdict import SEVERITIES, Verdict
 
 KEEP = 5
 MAX_TEXT = 600
@@ -57,11 +57,13 @@ class SignalBook:
     def add(self, verdict: Verdict, event: Event) -> None:
         name = (verdict.rule.name, verdict.entity, verdict.cause)
         signal = self._open.get(name)
-        # A profile is a figure, not a count: each one stands for itself.
-        if signal is None or signal.verdict.holds != verdict.holds or verdict.profile is not None:
+        # What is not final is no count: each one stands for itself.
+        if signal is None or signal.verdict.holds != verdict.holds or not verdict.is_final:
             signal = _Open(verdict, event.occurred_at, event.occurred_at)
             self._open[name] = signal
             self._signals.append(signal)
+        elif verdict.severity != signal.verdict.severity and _rank(verdict) > _rank(signal.verdict):
+            signal.verdict = replace(signal.verdict, severity=verdict.severity)
         signal.count += 1
         for occurrence in verdict.evidence or (Occurrence(event.occurred_at, event.event_id),):
             at = (occurrence.occurred_at, occurrence.event_id)
@@ -104,12 +106,19 @@ def signal_of(verdict: Verdict, policy_version: str) -> Signal:
         details={name: capped(value) for name, value in verdict.details.items()},
         policy_version=policy_version,
         profile=verdict.profile,
+        holdings=list(verdict.holdings),
     )
 
 
 def routing_key(signal: Signal) -> str:
-    """What a signal's record is keyed by: its entity, or the team where peers are compared."""
-    return f"team:{signal.profile.team}" if signal.profile is not None else signal.entity
+    """What a signal's record is keyed by: its entity, or the team where peers or roles come together."""
+    if signal.profile is not None:
+        return f"team:{signal.profile.team}"
+    return f"team:{signal.entity}" if signal.holdings else signal.entity
+
+
+def _rank(verdict: Verdict) -> int:
+    return SEVERITIES.index(verdict.severity or verdict.rule.severity)
 
 
 def _keep_least(kept: list[tuple[Micros, str]], at: tuple[Micros, str]) -> None:

@@ -15,10 +15,10 @@ CUT = "retention_cut"
 _TIMEOUT_S = 3_600.0
 _TABLE = "SELECT 1 AS it FROM system.tables WHERE database = currentDatabase() AND name = 'cut_rows'"
 _RECORDED = (
-    "SELECT toString(event_id) AS event_id, toString(toUUIDOrZero(attributes['cut_id'])) AS cut_id,"
-    " attributes['class'] AS class, attributes['before'] AS before,"
-    " toInt64OrZero(attributes['rows']) AS rows, attributes['digest'] AS digest, actor_id, reason,"
-    " toString(occurred_at) AS at,"
+    "SELECT toString(event_id) AS event_id, toString(toUUIDOrZero(attributes['keytrail.cut_id'])) AS cut_id,"
+    " attributes['keytrail.class'] AS class, attributes['keytrail.before'] AS before,"
+    " toInt64OrZero(attributes['keytrail.rows']) AS rows, attributes['keytrail.digest'] AS digest,"
+    " actor_id, reason, toString(occurred_at) AS at,"
     " signature = 'verified' AS signed FROM events"
     " WHERE service = {service:String} AND action = {action:String} ORDER BY occurred_at"
 )

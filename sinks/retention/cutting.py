@@ -19,7 +19,7 @@ from keytrail.sinks.clickhouse.mutations import await_mutations
 from keytrail.sinks.proof.leaf_sql import LEAF_HASH, WITH
 from keytrail.sinks.retention.classes import RetentionClass, conditions
 from keytrail.sinks.retention.cuts import CUT, digest_of, recorded_cuts
-from keytrail.sinks.retention.holds import held, read_holds
+from keytrail.sinks.retention.holds import PLAIN, held, read_holds
 
 _DAY = 24 * 3600 * 1_000_000
 _TIMEOUT_S = 3_600.0
@@ -74,11 +74,11 @@ class Prepared:
     @property
     def attributes(self) -> dict[str, str]:
         return {
-            "cut_id": self.cut_id,
-            "class": self.due.kept.name,
-            "before": str(self.due.before),
-            "rows": str(self.rows),
-            "digest": self.digest,
+            f"{PLAIN}cut_id": self.cut_id,
+            f"{PLAIN}class": self.due.kept.name,
+            f"{PLAIN}before": str(self.due.before),
+            f"{PLAIN}rows": str(self.rows),
+            f"{PLAIN}digest": self.digest,
         }
 
 

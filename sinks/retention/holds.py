@@ -14,6 +14,7 @@ from keytrail.sinks.clickhouse.http import ClickHouse, Row, text, whole
 HOLD = "legal_hold"
 RELEASE = "release_hold"
 SERVICE = "keytrail-retention"
+PLAIN = "keytrail."  # how the names of attributes begin that privacy mode leaves readable
 _TIMEOUT_S = 300.0
 _MICROS = re.compile(r"\d{1,17}")
 _HOLDS = (
@@ -59,10 +60,10 @@ class Hold:
     def attributes(self) -> dict[str, str]:
         """For its event; `_hold` reads them."""
         return {
-            "subjects": _lines(self.subjects),
-            "keys": _lines(self.keys),
-            "since": "" if self.since is None else str(self.since),
-            "until": "" if self.until is None else str(self.until),
+            f"{PLAIN}subjects": _lines(self.subjects),
+            f"{PLAIN}keys": _lines(self.keys),
+            f"{PLAIN}since": "" if self.since is None else str(self.since),
+            f"{PLAIN}until": "" if self.until is None else str(self.until),
         }
 
 
@@ -108,7 +109,8 @@ def _hold(row: Row) -> Hold:
 
 def _attributes(row: Row) -> dict[str, str]:
     found = row["attributes"]
-    given = {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    given = {str(name).removeprefix(PLAIN): str(value) for name, value in pairs}
     return {"hold_id": "", "subjects": "", "keys": "", "since": "", "until": "", **given}
 
 

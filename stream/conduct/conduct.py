@@ -7,18 +7,24 @@ stands with it.
 
 import json
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from keytrail.schemas.records import Micros, Occurrence, Tally
+from keytrail.schemas.records import Deed, Micros, Occurrence, Tally
 from keytrail.stream.conduct.days import Days, together
 from keytrail.stream.conduct.firsts import keep_earliest, keep_highest, note_first, of_plain, plain
 from keytrail.stream.conduct.minutes import Minutes
-from keytrail.stream.conduct.tallies import HOUR
+from keytrail.stream.conduct.tallies import HOUR, MINUTE
 from keytrail.stream.errors import StateFormError
 
 FORM = 1  # of the packed state
 MOST_ACTORS = 16
 MOST_NETWORKS = 32
 _HOURS_KEPT = 30
+_PASSED_KEPT = 32
+_ACTIONS_KEPT = 8
+_PASSES = frozenset({"given", "taken", "passed"})
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(slots=True)
@@ -26,7 +32,8 @@ class Conduct:
     """Of one key.  The first fields are those of its latest record that a tally told of.
 
     Of actors and networks those that were first are kept, of hours (full hours, UTC; of a person's key
-    alone) the latest; their first events are exact.  `awoke` and `new_networks` are what rules have said.
+    alone) the latest; their first events are exact.  By action the minutes are kept in
+    which it was refused, and succeeded after that.  `awoke` and `new_networks` are what rules have said.
     `provisions`: its scope names access changes.  `issued_at` is known where it was issued under keytrail's
     eyes.
     """
@@ -40,6 +47,8 @@ class Conduct:
     issued_at: Micros | None = None
     given: Minutes = field(default_factory=Minutes)
     taken: Minutes = field(default_factory=Minutes)
+    refused: dict[str, Minutes] = field(default_factory=dict)
+    passed: dict[str, list[int]] = field(default_factory=dict)
     actors: dict[str, Days] = field(default_factory=dict)
     networks: dict[str, Occurrence] = field(default_factory=dict)
     hours: dict[int, Occurrence] = field(default_factory=dict)
@@ -59,29 +68,51 @@ class Conduct:
         if tally.issued_at is not None:
             self.issued_at = tally.issued_at
         for deed in tally.deeds:
-            first = deed.events[0]
-            self.actors.setdefault(deed.actor, Days()).add(first)
-            if deed.network is not None:
-                note_first(self.networks, deed.network, first)
-            if self.kind == "human":
-                note_first(self.hours, first.occurred_at // HOUR, first)
+            if deed.kind != "passed":  # the same event is told as a use
+                self._use(deed)
             if deed.kind == "given":
                 self.given.add(deed)
             elif deed.kind == "taken":
                 self.taken.add(deed)
+            elif deed.kind == "denied":
+                self.refused.setdefault(deed.action, Minutes()).add(deed)
+            if deed.kind in _PASSES:
+                minutes = self.passed.setdefault(deed.action, [])
+                if (minute := deed.last // MINUTE) not in minutes:
+                    minutes.append(minute)
         # The first ones stay, however many come later: no rule has to see the others.
         keep_earliest(self.networks, MOST_NETWORKS)
         if len(self.actors) > MOST_ACTORS:
             by_first = sorted(self.actors, key=lambda actor: (self.actors[actor].very_first, actor))
             self.actors = {actor: self.actors[actor] for actor in by_first[:MOST_ACTORS]}
 
+    def _use(self, deed: Deed) -> None:
+        first = deed.events[0]
+        self.actors.setdefault(deed.actor, Days()).add(first)
+        if deed.network is not None:
+            note_first(self.networks, deed.network, first)
+        if self.kind == "human":
+            note_first(self.hours, first.occurred_at // HOUR, first)
+
     def trim(self) -> None:
         """Forget what is too old, or too much."""
         self.given.trim()
         self.taken.trim()
+        for refused in self.refused.values():
+            refused.trim()
+        for minutes in self.passed.values():
+            minutes.sort()
+            del minutes[:-_PASSED_KEPT]
+        _keep_latest(self.refused, {action: max(each.by_number) for action, each in self.refused.items()})
+        _keep_latest(self.passed, {action: minutes[-1] for action, minutes in self.passed.items()})
         for days in self.actors.values():
             days.trim()
         keep_highest(self.hours, _HOURS_KEPT)
+
+
+def _keep_latest(by_action: dict[str, Kept], latest: dict[str, int]) -> None:
+    for action in sorted(latest, key=lambda one: (latest[one], one))[:-_ACTIONS_KEPT]:
+        del by_action[action]
 
 
 _FACTS = ("key_id", "key_version", "kind", "owner", "break_glass", "provisions", "issued_at")
@@ -93,6 +124,8 @@ def pack(conduct: Conduct) -> bytes:
     parts = [
         conduct.given.plain(),
         conduct.taken.plain(),
+        {action: minutes.plain() for action, minutes in conduct.refused.items()},
+        conduct.passed,
         {actor: days.plain() for actor, days in conduct.actors.items()},
         plain(conduct.networks),
         plain(conduct.hours),
@@ -106,11 +139,13 @@ def unpack(packed: bytes) -> Conduct:
     form, facts, parts = json.loads(packed)
     if form != FORM:
         raise StateFormError("conduct", form)
-    given, taken, actors, networks, hours, awoke, new_networks = parts
+    given, taken, refused, passed, actors, networks, hours, awoke, new_networks = parts
     return Conduct(
         **dict(zip(_FACTS, facts, strict=True)),
         given=Minutes.of(given),
         taken=Minutes.of(taken),
+        refused={action: Minutes.of(minutes) for action, minutes in refused.items()},
+        passed=passed,
         actors={actor: Days.of(days) for actor, days in actors.items()},
         networks=of_plain(networks),
         hours=of_plain(hours),

@@ -14,6 +14,14 @@ class BurstLimits:
 
 
 @dataclass(frozen=True)
+class RefusalLimits:
+    """How many refusals before a success are too many; see `detections.denials_then_success`."""
+
+    least: int = 10
+    minutes: int = 30
+
+
+@dataclass(frozen=True)
 class DormancyLimits:
     """How long a key may lie unused and be used again; see `detections.dormant_key_awakes`."""
 

@@ -1,9 +1,9 @@
 """Tallies: what each known key did in a batch of one partition's events, for the rules over a key's conduct.
 
 Access that was given or taken away and refusals are counted: every such event is told, drawn together by
-minute. Of the others the first is told that one actor makes from one address in a day, or with a person's
-key in an hour. What was told is remembered, and told once more where that was forgotten: hearing it again
-changes nothing.
+minute, and so are successes after a refusal (`refusals`).  Of the others the first is told that one actor
+makes from one address in a day, or with a person's key in an hour.  What was told is remembered, and told
+once more where that was forgotten: hearing it again changes nothing.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 
 from keytrail.schemas.records import Deed, DeedKind, Event, Key, Micros, Occurrence, Signal, Tally
 from keytrail.stream.conduct.deeds import GIVES, kind_of
+from keytrail.stream.conduct.refusals import Refusals
 from keytrail.stream.patterns import matches_any
 from keytrail.stream.signals import KEEP, capped
 from keytrail.stream.store import StateChange, StateStore
@@ -24,6 +25,7 @@ _MOST_TOLD = 50_000
 _SINCE = "since"
 
 _Place = tuple[str, int, str, str | None]
+_Name = tuple[DeedKind, int, str, str, str | None]
 
 
 @dataclass(slots=True)
@@ -39,15 +41,16 @@ class Tallies:
     """Of one partition.  Not thread-safe."""
 
     def __init__(self) -> None:
+        self._refusals = Refusals()
         self._told: dict[_Place, tuple[Micros, str]] = {}
         self._keys: dict[str, Key] = {}
-        self._open: dict[str, dict[tuple[DeedKind, int, str, str, str | None], _Open]] = {}
+        self._open: dict[str, dict[_Name, _Open]] = {}
         # The time of the first event that was ever seen here: what a key did before it nobody knows.
         self._since: StateStore[Micros] = StateStore("watch", lambda at: str(at).encode(), int)
 
     @property
-    def prefix(self) -> bytes:
-        return self._since.prefix
+    def prefixes(self) -> tuple[bytes, ...]:
+        return self._since.prefix, self._refusals.prefix
 
     def watch(self, first: Micros) -> None:
         """The batch's events begin at this time."""
@@ -58,6 +61,11 @@ class Tallies:
     def note(self, event: Event, key: Key) -> None:
         """An event by this key, which is known."""
         kind, at = kind_of(event), (event.occurred_at, event.event_id)
+        if event.outcome == "success":
+            if self._refusals.succeed(key.key_id, event.action, at):
+                self._add(key, ("passed", event.occurred_at // MINUTE, event.action, "", None), at)
+        elif kind == "denied" and (success := self._refusals.refuse(key.key_id, event.action, at)):
+            self._add(key, ("passed", success[0] // MINUTE, event.action, "", None), success)
         # A key that states its networks is judged by those.
         address = None if key.scope_networks else event.source_ip
         period = MINUTE
@@ -71,17 +79,19 @@ class Tallies:
                 self._told.clear()
             self._told[place] = at
         network = None if address is None else network_of(address)
-        name = (kind, event.occurred_at // period, event.action, event.actor_id, network)
+        self._add(key, (kind, event.occurred_at // period, event.action, event.actor_id, network), at)
+
+    def _add(self, key: Key, name: _Name, at: tuple[Micros, str]) -> None:
         deeds = self._open.get(key.key_id)
         if deeds is None:
             deeds = self._open[key.key_id] = {}
             self._keys[key.key_id] = key
         deed = deeds.get(name)
         if deed is None:
-            deeds[name] = _Open(1, event.occurred_at, [at])
+            deeds[name] = _Open(1, at[0], [at])
             return
         deed.count += 1
-        deed.last = max(deed.last, event.occurred_at)
+        deed.last = max(deed.last, at[0])
         deed.events.append(at)
         if len(deed.events) > 4 * KEEP:
             deed.events = sorted(deed.events)[:KEEP]
@@ -94,11 +104,14 @@ class Tallies:
         return told
 
     def take_changes(self) -> list[StateChange]:
-        return self._since.take_changes()
+        return self._since.take_changes() + self._refusals.take_changes()
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Take a record of the changelog, in its order."""
-        self._since.restore(key, value)
+        if key.startswith(self._since.prefix):
+            self._since.restore(key, value)
+        else:
+            self._refusals.restore(key, value)
 
     def _signal(self, key_id: str, key: Key, policy_version: str) -> Signal:
         deeds = [_deed(*name, deed) for name, deed in self._open[key_id].items()]

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from keytrail.schemas.records import Micros, Occurrence, Profile
+from keytrail.schemas.records import Micros, Occurrence, Profile, RoleHolding
+
+SEVERITIES = ("low", "medium", "high", "critical")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Verdict:
     """A rule's word on one entity and cause, given by one event.
 
     `evidence` stands in for the event where a condition rests on several.  `profile` is set where
-    the subject is to be compared with its peers before the word is final.
+    the subject is to be compared with its peers before the word is final, and `holdings` where a team's roles
+    are to be counted; such a verdict is no finding yet.
 
     `count`, `since` and `until` are for rules over a key's conduct: the figure that was measured, and when it
     began and ended where that is not at the first and the last of the evidence.
@@ -47,6 +50,11 @@ class Verdict:
     details: dict[str, str] = field(default_factory=dict)
     evidence: tuple[Occurrence, ...] = ()
     profile: Profile | None = None
+    holdings: tuple[RoleHolding, ...] = ()
     count: int = 1
     since: Micros | None = None
     until: Micros | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.profile is None and not self.holdings

@@ -5,6 +5,7 @@ from keytrail.stream.conduct.limits import (
     CadenceLimits,
     DormancyLimits,
     NetworkLimits,
+    RefusalLimits,
     SharingLimits,
 )
 from keytrail.stream.conduct.minutes import LONGEST_WINDOW
@@ -20,6 +21,14 @@ _BURST = Record(
             Whole(2, 1_000_000), "The same for keys whose scope names grants, for both of them."
         ),
         "minutes": Field(Whole(1, LONGEST_WINDOW), "Within so many minutes."),
+    },
+)
+
+_REFUSALS = Record(
+    RefusalLimits,
+    {
+        "least": Field(Whole(2, 100_000), "So many refusals and then a success are a finding."),
+        "minutes": Field(Whole(1, LONGEST_WINDOW), "Within so many minutes; the success as soon after them."),
     },
 )
 
@@ -54,6 +63,7 @@ _CADENCE = Record(
 
 CONDUCT = {
     "burst": Field(_BURST, "When one key changes access too often."),
+    "refusals": Field(_REFUSALS, "When a key was refused often, and then let in."),
     "dormancy": Field(_DORMANCY, "When a key has lain unused for long."),
     "networks": Field(_NETWORKS, "When the networks of a key are known."),
     "sharing": Field(_SHARING, "When one key has too many users."),

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from keytrail.stream.detections.catalogue import RULES
-from keytrail.stream.findings import SEVERITIES
+from keytrail.stream.detections.verdict import SEVERITIES
 from keytrail.stream.lineage import MOST_ANCESTORS
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
 from keytrail.stream.policies.conduct import CONDUCT
@@ -17,12 +17,14 @@ from keytrail.stream.policy import (
     ChangeWindow,
     CustomRule,
     Exemption,
+    ExplosionLimits,
     FlappingLimits,
     LineageLimits,
     MoverLimits,
     OrphanLimits,
     Policy,
     Separation,
+    SeverityShift,
     Signing,
     SprawlLimits,
 )
@@ -67,6 +69,19 @@ _SPRAWL = Record(
         "unused_days": Field(Whole(1, 3_650), "A role that was not used for so many days counts as unused."),
         "growth_days": Field(Whole(1, 3_650), "Roles granted within so many days count as new."),
         "growth_roles": Field(Whole(1, 1_000), "So many new roles are fast growth."),
+    },
+)
+
+_EXPLOSION = Record(
+    ExplosionLimits,
+    {
+        "least_roles": Field(Whole(2, 100_000), "Fewer roles of a kind than this are never too many."),
+        "share": Field(Decimal(0, 1), "Nor are those that are a smaller share of the team's roles."),
+        "new_days": Field(Whole(1, 365), "Roles that came within so many days of each other count as new."),
+        "settled_days": Field(
+            Whole(0, 365),
+            "New ones are too many only in a team that was known for so many days before.",
+        ),
     },
 )
 
@@ -171,6 +186,19 @@ _CUSTOM_RULE = Record(
     },
 )
 
+_SEVERITY_SHIFT = Record(
+    SeverityShift,
+    {
+        "by": Field(Whole(-3, 3), "So many steps higher; below 0, so many lower.", True),
+        "rules": Field(_patterns("a rule's pattern", "unknown_key", 1), "Of which rules."),
+        "environments": Field(
+            _patterns("an environment's pattern", "production", 1),
+            "In which environments the event happened.",
+        ),
+        "privileged": Field(Flag(), "True: only where the event's role is a privileged one."),
+    },
+)
+
 FORM = Record(
     _policy,
     {
@@ -186,6 +214,7 @@ FORM = Record(
             Several(_SEPARATION, name_of=attrgetter("name")), "Duties that nobody should hold together."
         ),
         "sprawl": Field(_SPRAWL, "When a subject holds too many roles."),
+        "explosion": Field(_EXPLOSION, "When a team has too many roles."),
         "flapping": Field(_FLAPPING, "When a role comes and goes too often or too fast."),
         "movers": Field(_MOVERS, "How long who changes teams may keep its roles."),
         "change_windows": Field(
@@ -198,6 +227,9 @@ FORM = Record(
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
         "exceptions": Field(
             Several(_EXCEPTION), "Findings that somebody answers for: they are told as suppressed."
+        ),
+        "severity_shifts": Field(
+            Several(_SEVERITY_SHIFT), "By environment and privilege; the first one that fits counts."
         ),
         "custom_rules": Field(Several(_CUSTOM_RULE, name_of=attrgetter("name")), "Rules of your own."),
     },

@@ -42,6 +42,9 @@ def _found(key: Key, events: list[Event], since: int) -> Iterator[tuple[str, str
         yield "provisioning_burst", ""
     if _most_within(10, [e for e in events if e.outcome == "success" and _takes(e)]) >= least:
         yield "mass_revoke", ""
+    for action in {event.action for event in events}:
+        if _let_in([event for event in events if event.action == action]):
+            yield "denials_then_success", action
     yield from _by_days(key, events, since)
     by_day: dict[int, set[str]] = defaultdict(set)
     for event in events:
@@ -51,6 +54,21 @@ def _found(key: Key, events: list[Event], since: int) -> Iterator[tuple[str, str
     hours = {event.occurred_at // _HOUR for event in events}
     if key.kind == "human" and max(sum(h - 24 < other <= h for other in hours) for h in hours) >= 20:
         yield "automation_cadence", ""
+
+
+def _let_in(events: list[Event]) -> bool:
+    """Of one action: ten refusals in half an hour, and a success in the half hour after them."""
+    refused = [e.occurred_at // _MINUTE for e in events if _is_refusal(e)]
+    let_in = [e.occurred_at // _MINUTE for e in events if e.outcome == "success"]
+    return any(
+        sum(end - 30 < minute <= end for minute in refused) >= 10
+        and any(end <= minute <= end + 30 for minute in let_in)
+        for end in refused
+    )
+
+
+def _is_refusal(event: Event) -> bool:
+    return event.outcome == "denied" or (event.action == "login" and event.outcome == "failure")
 
 
 def _by_days(key: Key, events: list[Event], since: int) -> Iterator[tuple[str, str]]:

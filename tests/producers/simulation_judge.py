@@ -6,6 +6,7 @@ It shares no code with the stream; the simulation's labels are held against it.
 import ipaddress
 import itertools
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, time
 from fnmatch import fnmatchcase
@@ -59,12 +60,20 @@ class _Subject:
         self.turns: dict[str, list[tuple[int, str]]] = {}  # role -> (when, action), all of them
 
 
+class _TeamRole:
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.holders: set[str] = set()
+        self.permissions: frozenset[str] = frozenset()
+
+
 class _Judge:
     def __init__(self, keys: Iterable[Key]) -> None:
         self._keys: dict[str, Key] = {}
         for key in keys:
             for name in (key.key_id, *key.aliases):
                 self._keys[name] = key
+        self._roles: dict[str, dict[str, _TeamRole]] = {}
         self._left: dict[str, int] = {}
         self._subjects: dict[str, _Subject] = {}
         self._found: set[Finding] = set()
@@ -169,7 +178,13 @@ class _Judge:
         subject.team = team
         subject.latest = max(subject.latest, event.occurred_at)
         changed = len(teams) > 1
-        if event.action == "delete" and event.role is None and event.subject not in (None, event.actor_id):
+        is_gone = (
+            event.action == "delete" and event.role is None and event.subject not in (None, event.actor_id)
+        )
+        is_change = event.action in {"grant", "revoke"} and event.role is not None
+        if is_gone or (is_change and event.outcome == "success"):
+            self._team_roles(event)
+        if is_gone:
             self._left[event.whose] = event.occurred_at
             subject.held = {}
         if event.action == "grant":
@@ -208,6 +223,37 @@ class _Judge:
                 self._sprawling(each)
         elif len(subject.held) >= 8:
             self._sprawling(team)
+
+    def _team_roles(self, event: Event) -> None:
+        """Call it before the subject's roles are changed."""
+        before = self._subjects[event.whose]
+        gone = list(before.held) if event.action == "delete" else [event.role]
+        for role in gone:
+            for team in self._roles.values():
+                if role in team:
+                    team[role].holders.discard(event.whose)
+        name = event.attributes.get("team", "")
+        roles = self._roles.setdefault(name, {})
+        if event.action == "grant" and event.role is not None:
+            known = roles.setdefault(event.role, _TeamRole(event.occurred_at))
+            known.holders.add(event.whose)
+            known.permissions = frozenset(event.permissions)
+        if len(roles) < 30:
+            return
+        held = [role for role in roles.values() if role.holders]
+        alike = Counter(role.permissions for role in held)
+        today = event.occurred_at // _DAY
+        counts = {
+            "one holder": sum(len(role.holders) == 1 for role in held),
+            "nobody": len(roles) - len(held),
+            "identical": sum(alike[role.permissions] > 1 for role in held),
+        }
+        for cause, count in counts.items():
+            if count >= 30 and 2 * count >= len(roles):
+                self._find("role_explosion", "team", name, cause)
+        is_settled = today - 7 - min(role.first for role in roles.values()) // _DAY >= 30
+        if is_settled and sum(role.first // _DAY > today - 7 for role in roles.values()) >= 30:
+            self._find("role_explosion", "team", name, "new")
 
     def _flapping(self, name: str, role: str, turns: list[tuple[int, str]], event: Event) -> None:
         turns.append((event.occurred_at, event.action))

@@ -22,6 +22,7 @@ RULES = {
     "toxic_combination",
     "overdue_grant",
     "flapping",
+    "role_explosion",
     "orphaned_key",
     "key_lineage",
     "orphaned_child_key",
@@ -36,6 +37,7 @@ RULES = {
     "provisioning_burst",
     "mass_revoke",
     "dormant_key_awakes",
+    "denials_then_success",
     "new_network",
     "shared_key",
     "automation_cadence",
@@ -68,7 +70,7 @@ def test_without_anomalies_there_is_nothing_to_find() -> None:
     assert judge(simulation.keys(), simulation.events()) == set()
 
 
-@pytest.mark.parametrize(("events", "least", "most"), [(2_000, 1, 6), (200_000, 8, 15)])
+@pytest.mark.parametrize(("events", "least", "most"), [(2_000, 1, 6), (200_000, 8, 20)])
 def test_every_rule_has_anomalies_and_near_misses(events: int, least: int, most: int) -> None:
     labels = Simulation(events, 1).truth()
     due = Counter(label.rule for label in labels if label.expected)

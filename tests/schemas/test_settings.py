@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from keytrail.schemas.errors import UsageError
+from keytrail.schemas.privacy import PrivacySettings
 from keytrail.schemas.settings import kafka_properties, load_settings
 
 
@@ -52,3 +53,18 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     broken.write_text("kafka = [")
     with pytest.raises(UsageError, match=r"keytrail\.toml is not valid TOML"):
         load_settings(env={"KEYTRAIL_CONFIG": str(broken)})
+
+
+def test_privacy_mode_is_off_until_it_is_asked_for(tmp_path: Path) -> None:
+    def privacy(**given: str) -> PrivacySettings:
+        env = {f"KEYTRAIL_PRIVACY_{name.upper()}": text for name, text in given.items()}
+        return load_settings(data_dir=tmp_path, needs=(), env=env).privacy
+
+    assert privacy() == PrivacySettings(on=False)
+    assert privacy(mode="on", services="*-bot, billing", fields="reason,ticket") == PrivacySettings(
+        on=True, services=("*-bot", "billing"), fields=("reason", "ticket")
+    )
+    with pytest.raises(UsageError, match="takes on or off"):
+        privacy(mode="yes")
+    with pytest.raises(UsageError, match="cannot seal the field role"):
+        privacy(fields="role,reason")

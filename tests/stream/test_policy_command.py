@@ -205,7 +205,7 @@ def _fields(schema: dict[str, Any], prefix: str = "") -> list[str]:
     fields = []
     for name, described in schema["properties"].items():
         inner = described.get("items", described)
-        if name == "rules":
+        if name == "rules" and not prefix:
             [inner, *_] = described["properties"].values()
         nested = _fields(inner, f"{prefix}{name}.") if "properties" in inner else []
         fields += nested if nested and "items" not in described else [f"{prefix}{name}", *nested]

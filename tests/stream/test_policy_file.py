@@ -169,8 +169,9 @@ def test_the_same_content_has_the_same_version_in_whatever_order_it_is_written()
         (
             "version: 1\n!!python/name:os.system x: 1\n",
             "2: x is no field; there are: version, privileged_roles, escalation_permissions, "
-            "separations, sprawl, flapping, movers, change_windows, lineage, orphans, burst, dormancy, "
-            "networks, sharing, cadence, signing, rules, exceptions, custom_rules.",
+            "separations, sprawl, explosion, flapping, movers, change_windows, lineage, orphans, burst, "
+            "refusals, dormancy, networks, sharing, cadence, signing, rules, exceptions, severity_shifts, "
+            "custom_rules.",
         ),
         (
             "version: 1\nsigning: " + "[" * 30,

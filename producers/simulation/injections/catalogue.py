@@ -9,6 +9,7 @@ from keytrail.producers.simulation.injections import (
     coming_and_going,
     credentials,
     duties,
+    explosion,
     habits,
     key_state,
     key_use,
@@ -18,6 +19,7 @@ from keytrail.producers.simulation.injections import (
     privilege,
     reasons,
     redundancy,
+    refusals,
     scope,
     sprawl,
     windows,
@@ -129,6 +131,10 @@ KINDS = (
         (orphans.key_in_a_service, orphans.key_in_its_owners_name),
         (orphans.key_used_on_the_last_evening, orphans.owner_came_back, orphans.used_before_its_owner_left),
     ),
+    Kind(
+        (explosion.a_role_for_each_task, explosion.all_roles_for_one),
+        (explosion.a_role_for_some_tasks,),
+    ),
     Kind((key_use.glass_broken,), (key_use.ordinary_key_used_like_it,)),
     Kind((key_use.signed_in_as_a_service, key_use.signing_in_as_a_service_refused), (key_use.service_calls,)),
     Kind((key_use.clock_ahead,), (key_use.clock_a_little_ahead,)),
@@ -150,6 +156,10 @@ KINDS = (
         (habits.young_key_from_elsewhere, habits.next_address, habits.within_its_scope),
     ),
     Kind((habits.in_many_hands,), (habits.in_two_hands, habits.handed_on)),
+    Kind(
+        (refusals.let_in_at_last, refusals.signed_in_at_last),
+        (refusals.few_refusals, refusals.let_in_much_later, refusals.failures),
+    ),
     Kind((habits.round_the_clock,), (habits.a_long_day, habits.service_round_the_clock)),
 )
 

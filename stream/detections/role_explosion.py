@@ -1,0 +1,90 @@
+"""Role explosion: a team has more roles than anybody can look after.
+
+A role is of the team that its grant states (`attributes.team`); where grants state none nothing is found.
+There are four causes, each a finding of its own, and each takes `explosion.least_roles` roles:
+
+    new         first granted within some `new_days`, in a team that was known for `settled_days` before that
+    one holder  held by one subject, and `share` of the team's roles or more
+    nobody      held once and by nobody now, and `share` of the team's roles or more
+    identical   held, with the very permissions of another one that is held, and `share` of the roles or more
+
+What a role gives is as its latest grant states.  The count is the number of roles.  Seen with the next grant
+or revoke in the team; resolves when there are fewer, and where roles came at once after 400 days.  A grant
+that comes after its revoke is not counted.
+
+False positives: teams whose roles are made for one task each by a tool, and go with it; raise `least_roles`.
+No ATT&CK technique: it is what others hide in.  OWASP NHI5:2025 (Overprivileged NHI).  Source of the idea:
+the inefficiencies of role data in IAM Role Diet (2025): roles with no user, with one, with equal permissions.
+
+This half (`judge`) runs where the subject's events are, and tells what came and went.  The other (`excesses`)
+runs where a team's roles come together (`stream/census.py`).
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from keytrail.schemas.records import Event, RoleHolding
+from keytrail.stream.access import SubjectAccess
+from keytrail.stream.detections.verdict import Rule, Verdict
+from keytrail.stream.policy import Policy
+from keytrail.stream.role import Role
+
+RULE = Rule("role_explosion", 1, "condition", "low", None, measure="figure")
+
+
+@dataclass(frozen=True)
+class RoleFigures:
+    """Numbers of one team's roles; `new` are the most that came within some `explosion.new_days`."""
+
+    roles: int
+    new: int
+    one_holder: int
+    nobody: int
+    identical: int
+
+
+def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
+    """What the subject holds more or less, by team; `told_team` of its roles is brought up to date."""
+    by_team: dict[str, list[RoleHolding]] = {}
+    for name, role in _concerned(event, access):
+        team = role.team if role.held else ""
+        if role.told_team and role.told_team != team:
+            by_team.setdefault(role.told_team, []).append(_holding(name, role, -1))
+        if team:
+            change = 0 if role.told_team == team else 1
+            by_team.setdefault(team, []).append(_holding(name, role, change))
+        role.told_team = team
+    for team, holdings in by_team.items():
+        yield Verdict(RULE, "team", team, "", "", "", holdings=tuple(holdings))
+
+
+def excesses(figures: RoleFigures, policy: Policy) -> dict[str, int]:
+    """By cause, of how many roles there are too many."""
+    limits = policy.explosion
+    counts = {"one holder": figures.one_holder, "nobody": figures.nobody, "identical": figures.identical}
+    least = max(limits.least_roles, limits.share * figures.roles)
+    found = {cause: count for cause, count in counts.items() if count >= least}
+    if figures.new >= limits.least_roles:
+        found["new"] = figures.new
+    return found
+
+
+def _concerned(event: Event, access: SubjectAccess) -> Iterable[tuple[str, Role]]:
+    if event.action == "delete":
+        return access.roles.items()
+    role = access.roles.get(event.role or "")
+    return [(event.role or "", role)] if role is not None else ()
+
+
+def _holding(name: str, role: Role, change: int) -> RoleHolding:
+    first = next((turn.at for turn in role.history() if turn.is_grant), role.changed.occurred_at)
+    return RoleHolding(name, change, _digest(role.permissions), role.changed.occurred_at, first)
+
+
+def _digest(permissions: tuple[str, ...]) -> str:
+    """The same for the same permissions in any order; "" where none are stated."""
+    if not permissions:
+        return ""
+    text = "".join(f"{len(permission)}:{permission}" for permission in sorted(set(permissions)))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
