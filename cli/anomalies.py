@@ -4,15 +4,17 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import get_args
 
+from keytrail.cli import triage
 from keytrail.cli.findings import follow, read_current
 from keytrail.cli.moments import show_moment
 from keytrail.cli.options import connection_flags, json_flag, settings_from
 from keytrail.cli.output import print_json, printable, progress
 from keytrail.schemas.records import Anomaly, FindingStatus, Micros, Severity
 from keytrail.sinks.cloud_events import envelope
+from keytrail.sinks.finding_json import plain
 from keytrail.sinks.ocsf import detection_finding
 
 _SEVERITIES: tuple[str, ...] = get_args(Severity)
@@ -20,7 +22,7 @@ _STATUSES: tuple[str, ...] = get_args(FindingStatus)
 _COLOURS = {"critical": "1;31", "high": "31", "medium": "33", "low": "36"}
 _COLUMNS = ("severity", "rule", "entity", "cause", "count", "first seen", "last seen", "status")
 _FOLLOW_WIDTHS = (8, 16, 40, 24, 5, 19, 19, 10)
-_TIMES = ("first_seen", "last_seen", "emitted_at")
+_ID_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--cloudevents", action="store_true", help="each in a CloudEvents envelope, JSON lines"
     )
     connection_flags(parser)
+    triage.arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.verb is not None:
+        return triage.run(options)
     settings = settings_from(options)
     wanted = Filter(options.severity, options.rule, options.entity, options.status)
     if options.follow:
@@ -79,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _in_form(anomaly: Anomaly, options: argparse.Namespace) -> Mapping[str, object]:
-    form: Mapping[str, object] = detection_finding(anomaly) if options.ocsf else _as_json(anomaly)
+    form: Mapping[str, object] = detection_finding(anomaly) if options.ocsf else plain(anomaly)
     return envelope(anomaly, form) if options.cloudevents else form
 
 
@@ -94,14 +99,14 @@ def _print_all(anomalies: list[Anomaly]) -> None:
 
 
 def _print_each(anomalies: Iterator[Anomaly], widths: Iterable[int]) -> None:
-    """Two lines each: the figures, and the sentence behind them."""
+    """Two lines each: the figures, and the finding's id with the sentence behind them."""
     widths = tuple(widths)
     for anomaly in anomalies:
         line = _line(_cells(anomaly), widths)
         word = printable(anomaly.severity)
         if sys.stdout.isatty() and "NO_COLOR" not in os.environ and (colour := _COLOURS.get(word)):
             line = line.replace(word, f"\033[{colour}m{word}\033[0m", 1)
-        print(f"{line}\n    {printable(anomaly.summary)}", flush=True)
+        print(f"{line}\n    {anomaly.anomaly_id[:_ID_DIGITS]}  {printable(anomaly.summary)}", flush=True)
 
 
 def _cells(anomaly: Anomaly) -> list[str]:
@@ -113,9 +118,16 @@ def _cells(anomaly: Anomaly) -> list[str]:
         anomaly.count,
         _second(anomaly.first_seen),
         _second(anomaly.last_seen),
-        anomaly.status,
+        _standing(anomaly),
     )
     return [printable(value) for value in values]
+
+
+def _standing(anomaly: Anomaly) -> str:
+    """The status, and who decided so."""
+    if anomaly.status in ("acknowledged", "closed") and (by := anomaly.details.get("triaged_by")):
+        return f"{anomaly.status} by {by}"
+    return anomaly.status
 
 
 def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
@@ -125,11 +137,6 @@ def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
 def _second(moment: Micros) -> str:
     """UTC, to the second."""
     return (show_moment(Micros(moment // 1_000_000 * 1_000_000)) or "").replace("T", " ").removesuffix("Z")
-
-
-def _as_json(anomaly: Anomaly) -> dict[str, object]:
-    fields = asdict(anomaly)
-    return fields | {name: show_moment(fields[name]) for name in _TIMES}
 
 
 def _order(anomaly: Anomaly) -> tuple[int, int]:

@@ -163,7 +163,8 @@ class Demo:
     def _show_findings(self) -> None:
         _say("What the security team sees: keytrail anomalies")
         rows = self._clickhouse.rows(
-            "SELECT severity, rule, summary, remedy, count FROM anomalies_current WHERE status != 'resolved'"
+            "SELECT severity, rule, summary, remedy, count FROM anomalies_current"
+            " WHERE status NOT IN ('resolved', 'closed')"
             " ORDER BY indexOf(['critical', 'high', 'medium', 'low'], severity), rule, entity"
             " LIMIT 1 BY rule LIMIT 6"
         )

@@ -1,18 +1,19 @@
 """The findings: the latest state of each from ClickHouse, or every record from the topic."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from keytrail.cli.output import progress
-from keytrail.schemas import avro, topics, wire
-from keytrail.schemas.errors import KeytrailError, UnavailableError
+from keytrail.schemas import topics
+from keytrail.schemas.errors import SchemaError, UnavailableError
 from keytrail.schemas.records import Anomaly
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
+from keytrail.sinks.anomaly_decoder import AnomalyDecoder
 from keytrail.sinks.clickhouse.http import ClickHouse
 from keytrail.sinks.cluster import Cluster, Place
 
@@ -53,39 +54,25 @@ def follow(settings: Settings, *, from_beginning: bool) -> Iterator[Anomaly]:
     )
     try:
         consumer.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
-        decode = _Decoder(Registry(settings.registry))
+        decode = AnomalyDecoder(Registry(settings.registry))
         while True:
             message = consumer.poll(_POLL_S)
             if message is None:
                 continue
             if error := message.error():
                 _on_error(error)
-            elif (value := message.value()) is not None and (anomaly := decode(value)):
+            elif (value := message.value()) is not None and (anomaly := _read(value, decode)):
                 yield anomaly
     finally:
         consumer.close()
 
 
-class _Decoder:
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._reader = avro.parse(avro.schema_text("anomaly"))
-        self._by_schema: dict[int, Callable[[bytes, int], Anomaly]] = {}
-
-    def __call__(self, value: bytes) -> Anomaly | None:
-        schema_id = wire.schema_id_of(value)
-        try:
-            if schema_id is None:
-                raise ValueError("no header")
-            if (decode := self._by_schema.get(schema_id)) is None:
-                written = avro.parse(self._registry.text_of(schema_id))
-                decode = self._by_schema[schema_id] = avro.decoder(Anomaly, written, self._reader)
-            return decode(value, wire.HEADER_LENGTH)
-        except UnavailableError:
-            raise
-        except (KeytrailError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
-            progress(f"A record is no finding and is passed over ({type(error).__name__}).")
-            return None
+def _read(value: bytes, decode: AnomalyDecoder) -> Anomaly | None:
+    try:
+        return decode(value)
+    except SchemaError as error:
+        progress(f"{error.message} It is passed over.")
+        return None
 
 
 def _on_error(error: KafkaError) -> None:

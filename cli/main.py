@@ -23,7 +23,7 @@ COMMANDS = {
     "import": "send an existing audit log, such as AWS CloudTrail, as events",
     "simulate": "send a made-up company's traffic with known anomalies in it",
     "score": "compare the findings with a simulation's truth file",
-    "anomalies": "show findings; --follow waits for more",
+    "anomalies": "show findings; --follow waits for more; ack and close them",
     "sql": "run a query in ClickHouse",
     "retention": "how long events are kept: show it, and remove what has been kept long enough",
     "hold": "legal holds: what must not be removed; add, list, release",

@@ -51,7 +51,9 @@ def _settled(settings: Settings, labels: list[Label], wait_s: float, min_recall:
     settling = Settling(min_recall)
     clickhouse = ClickHouse(settings.clickhouse)
     while True:
-        scores = compare(labels, _findings(clickhouse, settings.database))
+        found = _findings(clickhouse, settings.database, "anomalies")
+        over = _findings(clickhouse, settings.database, "anomalies_current WHERE status = 'resolved'")
+        scores = compare(labels, found, set(over))
         overall = total(scores)
         now = time.monotonic()
         if settling.is_over(overall, now) or now >= deadline:
@@ -60,9 +62,9 @@ def _settled(settings: Settings, labels: list[Label], wait_s: float, min_recall:
         time.sleep(min(_POLL_S, deadline - now))
 
 
-def _findings(clickhouse: ClickHouse, database: str) -> list[Finding]:
-    """Whatever was ever found, also what has been resolved since."""
-    rows = clickhouse.rows(f"SELECT DISTINCT rule, entity_type, entity, cause FROM {database}.anomalies")  # noqa: S608
+def _findings(clickhouse: ClickHouse, database: str, which: str) -> list[Finding]:
+    """In the table of all states, whatever was ever found, also what has been resolved since."""
+    rows = clickhouse.rows(f"SELECT DISTINCT rule, entity_type, entity, cause FROM {database}.{which}")  # noqa: S608
     return [Finding(*(str(row[column]) for column in Finding._fields)) for row in rows]
 
 

@@ -7,7 +7,7 @@ counted, and the next `check`, `flush` or waiting call raises `DeliveryError`.
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -21,6 +21,7 @@ from keytrail.schemas.errors import KeytrailError, UnavailableError, UsageError
 from keytrail.schemas.records import Event, Key
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
+from keytrail.schemas.signature import SIGNATURE_HEADER, SigningKey, fingerprint
 from keytrail.schemas.topics import EVENTS, KEYS, Topic
 
 _Record = TypeVar("_Record")
@@ -62,8 +63,8 @@ class Publisher(ABC, Generic[_Record]):
         )
 
     @abstractmethod
-    def _message(self, record: _Record) -> tuple[bytes, bytes]:
-        """The record's key and datum."""
+    def _message(self, record: _Record) -> tuple[bytes, bytes, Sequence[tuple[str, bytes]]]:
+        """The record's key, datum and headers."""
 
     def publish(self, record: _Record, *, wait: bool = False) -> bool:
         """Hand one record to the sending queue; True where it was taken.
@@ -73,10 +74,10 @@ class Publisher(ABC, Generic[_Record]):
         record that its schema has no place for.
         """
         header = self._header or self._register()
-        key, datum = self._message(record)
+        key, datum, headers = self._message(record)
         while True:
             try:
-                self._producer.produce(self._topic.name, header + datum, key)
+                self._producer.produce(self._topic.name, header + datum, key, headers=[*headers])
             except BufferError:
                 self._producer.poll(_POLL_S if wait else 0)
                 if not wait:
@@ -148,18 +149,24 @@ class EventPublisher(Publisher[Event]):
     """Publishes events to `keytrail.events`, keyed by whose access they are about.
 
     An event larger than `fitting.LIMIT_BYTES` is shortened and text that UTF-8 cannot hold is
-    repaired; both are marked in its attributes.
+    repaired; both are marked in its attributes.  `signer` signs the events that name its key.
     """
 
-    def __init__(self, settings: Settings, *, client_id: str = "keytrail") -> None:
+    def __init__(
+        self, settings: Settings, *, client_id: str = "keytrail", signer: SigningKey | None = None
+    ) -> None:
         super().__init__(settings, EVENTS, "event", client_id=client_id)
         self._encode = flat_encoder(avro.parse(self._schema_text))
+        self._mark = fingerprint(self._schema_text)
+        self._signer = signer
 
-    def _message(self, record: Event) -> tuple[bytes, bytes]:
+    def _message(self, record: Event) -> tuple[bytes, bytes, Sequence[tuple[str, bytes]]]:
         if self._concealer is not None:
             record = self._concealer.event(fit(record, self._encode, PLAIN_LIMIT_BYTES)[0])
         event, datum = fit(record, self._encode)
-        return event.whose.encode(), datum
+        if self._signer is None or self._signer.key_id != event.key_id:
+            return event.whose.encode(), datum, ()
+        return event.whose.encode(), datum, [(SIGNATURE_HEADER, self._signer.sign(self._mark, datum))]
 
 
 class KeyPublisher(Publisher[Key]):
@@ -170,11 +177,11 @@ class KeyPublisher(Publisher[Key]):
         self._encode = avro.encoder(avro.parse(self._schema_text))
         self._encoding = threading.Lock()
 
-    def _message(self, record: Key) -> tuple[bytes, bytes]:
+    def _message(self, record: Key) -> tuple[bytes, bytes, Sequence[tuple[str, bytes]]]:
         if self._concealer is not None:
             record = self._concealer.key(record)
         try:
             with self._encoding:
-                return record.key_id.encode(), self._encode(record)
+                return record.key_id.encode(), self._encode(record), ()
         except UnicodeEncodeError as error:
             raise UsageError("The key holds text that is not valid Unicode.", "Correct it.") from error

@@ -15,7 +15,16 @@ import fastavro
 from fastavro.types import Schema
 
 from keytrail.schemas.errors import SchemaError
-from keytrail.schemas.records import Deed, Header, Occurrence, Profile, RoleHolding, Suspension, Tally
+from keytrail.schemas.records import (
+    Deed,
+    Header,
+    Occurrence,
+    Profile,
+    RoleHolding,
+    Suspension,
+    Tally,
+    Triage,
+)
 
 Record = TypeVar("Record")
 
@@ -132,5 +141,5 @@ _LISTS: Mapping[str, type[object]] = {
     "events": Occurrence,
     "suspensions": Suspension,
 }
-_SINGLES: Mapping[str, type[object]] = {"profile": Profile, "tally": Tally}
+_SINGLES: Mapping[str, type[object]] = {"profile": Profile, "tally": Tally, "triage": Triage}
 _NESTED = _LISTS.keys() | _SINGLES.keys()

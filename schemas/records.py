@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 Micros: TypeAlias = int
 Severity = Literal["low", "medium", "high", "critical"]
-FindingStatus = Literal["open", "updated", "resolved", "suppressed"]
+FindingStatus = Literal["open", "updated", "resolved", "suppressed", "acknowledged", "closed"]
 # Why a record is a dead letter.  Workers and sinks of later versions may know more.
 DeadReason = Literal[
     "null_value",
@@ -185,6 +185,23 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Triage:
+    """What a person decided on a finding: `status` is acknowledged or closed.
+
+    `count` and `severity` are the finding's as the person saw them.
+    """
+
+    status: str
+    count: int
+    severity: str
+    by: str
+    key_id: str
+    reason: str
+    ticket: str | None
+    at: Micros
+
+
+@dataclass(frozen=True)
 class RoleHolding:
     """A role that one subject more (1) or one less (-1) holds, or that was granted anew (0).
 
@@ -201,7 +218,7 @@ class RoleHolding:
 
 @dataclass(frozen=True)
 class Signal:
-    """A rule's word on one entity and cause, a tally, or holdings of roles (`signal.v2.avsc`).
+    """A rule's word on one entity and cause, a tally, holdings of roles, or a triage (`signal.v2.avsc`).
 
     Internal to the stream.
     """
@@ -223,6 +240,7 @@ class Signal:
     profile: Profile | None = None
     tally: Tally | None = None
     holdings: list[RoleHolding] = field(default_factory=list)
+    triage: Triage | None = None
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,15 @@ VERSION = "1.4.0"
 _CLASS = 2004
 _CATEGORY = 2
 _CREATE, _UPDATE, _CLOSE = 1, 2, 3
-_ACTIVITY = {"open": _CREATE, "updated": _UPDATE, "suppressed": _UPDATE, "resolved": _CLOSE}
-_STATUS = {"open": 1, "updated": 1, "suppressed": 3, "resolved": 4}
+_ACTIVITY = {
+    "open": _CREATE,
+    "updated": _UPDATE,
+    "suppressed": _UPDATE,
+    "acknowledged": _UPDATE,
+    "closed": _CLOSE,
+    "resolved": _CLOSE,
+}
+_STATUS = {"open": 1, "updated": 1, "acknowledged": 2, "suppressed": 3, "closed": 4, "resolved": 4}
 _SEVERITY = {"low": 2, "medium": 3, "high": 4, "critical": 5}
 _OTHER = 99
 

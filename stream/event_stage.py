@@ -32,6 +32,7 @@ from keytrail.stream.seen import SeenIds
 from keytrail.stream.signals import SignalBook
 from keytrail.stream.source import SourceRecord
 from keytrail.stream.store import StateChange, StateStore
+from keytrail.stream.triage import decision
 from keytrail.stream.uses import KeyUses
 
 logger = logging.getLogger(__name__)
@@ -162,14 +163,15 @@ class EventStage:
         """Enriched events and signals of events that one policy counts for."""
         judge, enricher = self._by(policy)
         book = SignalBook(policy.version)
+        decisions: list[Signal] = []
         places = enricher.where_and_when([read.offset for read in reads], self._clock())
         enriched = [
-            self._process_one(read, judge, enricher, book, place)
+            self._process_one(read, judge, enricher, book, decisions, place)
             for read, place in zip(reads, places, strict=True)
         ]
         if judge.judges_conduct:
             self._tallies.watch(min(read.event.occurred_at for read in reads))
-        return enriched, book.signals() + self._tallies.signals(policy.version)
+        return enriched, book.signals() + self._tallies.signals(policy.version) + decisions
 
     def _by(self, policy: Policy) -> tuple[Judge, Enricher]:
         known = self._by_policy.get(policy.version)
@@ -203,7 +205,13 @@ class EventStage:
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 
     def _process_one(
-        self, read: Readable, judge: Judge, enricher: Enricher, book: SignalBook, place: bytes
+        self,
+        read: Readable,
+        judge: Judge,
+        enricher: Enricher,
+        book: SignalBook,
+        decisions: list[Signal],
+        place: bytes,
     ) -> tuple[bytes, bytes]:
         self._at_hand.mark(read.offset)
         event = read.event
@@ -218,6 +226,8 @@ class EventStage:
         for verdict in (*of_key, *judge.by_itself(event, key)):
             book.add(verdict, event)
             findings.append(verdict.rule.name)
+        if (decided := decision(event, key, read.signed, judge.policy_version)) is not None:
+            decisions.append(decided)
         whose = event.whose
         subject = self._subjects.get(whose)
         if subject is None and event.action in _BEGINS and event.outcome == "success":

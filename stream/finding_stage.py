@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from keytrail.schemas.ledger import FINDING_LEDGER
-from keytrail.schemas.records import Anomaly, Micros, Profile, Signal
-from keytrail.stream import findings, peers
+from keytrail.schemas.records import Anomaly, Micros, Profile, Signal, Triage
+from keytrail.schemas.triage import anomaly_id
+from keytrail.stream import findings, peers, triage
 from keytrail.stream.census import RoleCensus
 from keytrail.stream.conduct.watch import ConductWatch
 from keytrail.stream.custom.rule import rule_of
@@ -22,7 +23,7 @@ from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.policy import Exemption
 from keytrail.stream.store import StateChange, StateStore
 
-_FINDING, _TEAM, _CANDIDATE = "finding", "team", "candidate"
+_FINDING, _TEAM, _CANDIDATE, _TRIAGE = "finding", "team", "candidate", "triage"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class FindingStage:
         self._candidates: StateStore[Candidate] = StateStore(
             _CANDIDATE, peers.pack_candidate, peers.unpack_candidate
         )
+        self._triages: StateStore[Triage] = StateStore(_TRIAGE, triage.pack, triage.unpack)
         self._watched = ConductWatch()
         self._census = RoleCensus()
         self._candidates_of: dict[str, set[str]] = {}
@@ -62,6 +64,8 @@ class FindingStage:
             self._book.restore(value)
         elif key.startswith(self._teams.prefix):
             self._teams.restore(key, value)
+        elif key.startswith(self._triages.prefix):
+            self._triages.restore(key, value)
         elif self._census.keeps(key):
             self._census.restore(key, value)
         elif key.startswith(self._watched.prefix):
@@ -141,7 +145,9 @@ class FindingStage:
 
     def _take(self, signal: Signal) -> Iterator[str]:
         """Names of the findings that the signal touched."""
-        if signal.profile is not None:
+        if signal.triage is not None:
+            yield self._decide(signal, signal.triage)
+        elif signal.profile is not None:
             yield from self._compare(signal, signal.profile)
         elif signal.holdings:
             for found in self._census.take(signal, self._policies.of(signal)):
@@ -151,6 +157,17 @@ class FindingStage:
                 yield from self._apply(found)
         else:
             yield from self._apply(signal)
+
+    def _decide(self, signal: Signal, decided: Triage) -> str:
+        """Keep a person's decision; the finding may be known only later, where partitions are read anew."""
+        name = _name_of(signal)
+        known = self._triages.get(name)
+        if known is None or decided.at >= known.at:
+            self._triages.put(name, decided)
+        if (finding := self._findings.get(name)) is not None:
+            self._look_up(name, finding)
+            self._findings.put(name, finding)
+        return name
 
     def _compare(self, signal: Signal, profile: Profile) -> Iterator[str]:
         """Set the subject among its peers; where the median moves, the other candidates are judged anew."""
@@ -217,7 +234,7 @@ class FindingStage:
             finding = findings.begin(signal)
         else:
             findings.grow(finding, signal, rule_of(signal.rule))
-        self._exempts(finding)
+        self._look_up(name, finding)
         self._findings.put(name, finding)
         yield name
         if self._exceptions:
@@ -241,38 +258,44 @@ class FindingStage:
         elif finding.holds and lapsed_exemption(finding, self._exceptions, self._clock()) is not None:
             self._lapsed.add(name)
 
-    def _exempts(self, finding: Finding) -> Exemption | None:
-        """The exception that covers the finding now, which is noted in it."""
+    def _look_up(self, name: str, finding: Finding) -> Exemption | None:
+        """The exception that covers the finding now; this and what a person decided is noted in it."""
+        finding.triaged = triage.standing(finding, self._triages.get(name))
         exemption = exemption_of(finding, self._exceptions, self._clock())
         finding.exempt = named(exemption) if exemption is not None else ""
         return exemption
 
     def _is_told(self, name: str, finding: Finding) -> bool:
-        self._exempts(finding)
+        self._look_up(name, finding)
         if finding.told_exempt and finding.told_holds:
             self._exempt.add(name)
         return findings.is_told(finding)
 
     def _tell(self, name: str, finding: Finding) -> Anomaly:
-        exemption = self._exempts(finding)
+        exemption = self._look_up(name, finding)
         anomaly = findings.tell(finding, rule_of(finding.rule), self._clock())
         if exemption is not None and finding.holds:
             self._exempt.add(name)
             anomaly = replace(anomaly, details={**anomaly.details, **told_with(exemption)})
         else:
             self._exempt.discard(name)
+        if finding.triaged and finding.holds and (decided := self._triages.get(name)) is not None:
+            anomaly = replace(anomaly, details={**anomaly.details, **triage.words(decided)})
         self._findings.put(name, finding)
         self._untold.pop(name, None)
         return anomaly
 
     def _take_changes(self) -> list[StateChange]:
         # The ledger comes last: a check finds it at the end of the changelog.
-        stores = (self._findings, self._teams, self._candidates, self._watched, self._census)
+        stores = (
+            *(self._findings, self._teams, self._candidates),
+            *(self._watched, self._census, self._triages),
+        )
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 
 
 def _name_of(signal: Signal) -> str:
-    return findings.anomaly_id(signal.rule, signal.entity_type, signal.entity, signal.cause)
+    return anomaly_id(signal.rule, signal.entity_type, signal.entity, signal.cause)
 
 
 def _verdict(about: Signal, profile: Profile, holds: bool, usual: Usual) -> Signal:

@@ -10,11 +10,13 @@ import json
 from dataclasses import asdict, dataclass
 
 from keytrail.schemas.records import Anomaly, FindingStatus, Micros, Occurrence, Signal
+from keytrail.schemas.triage import anomaly_id
 from keytrail.stream.detections.verdict import SEVERITIES, Rule
 from keytrail.stream.errors import StateFormError
 from keytrail.stream.signals import merge_occurrences
 
-FORM = 4  # of the packed state; 2 added exceptions, 3 which evidence was told, 4 which exception it is
+# Of the packed state; 2 added exceptions, 3 which evidence was told, 4 which exception it is, 5 triage.
+FORM = 5
 
 
 @dataclass
@@ -22,6 +24,8 @@ class Finding:
     """`told_*` is what the latest anomaly record said; `revision` 0 means none was written.
 
     `exempt` names the exception of the policy that covers it now, with who answers and until when; "": none.
+    `triaged`: acknowledged or closed, where that counts now.  `ended_at`: when it last ended, by the events'
+    time; 0 where it never did.
     """
 
     rule: str
@@ -46,16 +50,13 @@ class Finding:
     exempt: str = ""
     told_exempt: str = ""
     told_evidence: str = ""
+    ended_at: Micros = 0
+    triaged: str = ""
+    told_triaged: str = ""
 
     @property
     def anomaly_id(self) -> str:
         return anomaly_id(self.rule, self.entity_type, self.entity, self.cause)
-
-
-def anomaly_id(rule: str, entity_type: str, entity: str, cause: str) -> str:
-    """32 hex digits of a SHA-256 over the four parts, each with its length before it."""
-    text = "".join(f"{len(part)}:{part}" for part in (rule, entity_type, entity, cause))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def begin(signal: Signal) -> Finding:
@@ -90,6 +91,8 @@ def grow(finding: Finding, signal: Signal, rule: Rule) -> None:
             _withdraw(finding, signal)
         else:
             finding.holds = False
+        if not finding.holds:
+            finding.ended_at = max(finding.ended_at, signal.last_seen)
         return
     if is_act and (not finding.holds or rule.measure == "figure"):
         # All that stood behind it was withdrawn, or is stated anew.
@@ -136,10 +139,12 @@ def is_due(finding: Finding) -> bool:
     """
     if finding.revision == 0 or finding.holds != finding.told_holds:
         return True
-    return finding.holds and (
-        finding.exempt != finding.told_exempt
-        or finding.count >= 2 * finding.told_count
-        or finding.severity != finding.told_severity
+    if not finding.holds:
+        return False
+    if finding.exempt != finding.told_exempt or finding.triaged != finding.told_triaged:
+        return True
+    return not finding.triaged and (
+        finding.count >= 2 * finding.told_count or finding.severity != finding.told_severity
     )
 
 
@@ -154,7 +159,10 @@ def is_told(finding: Finding) -> bool:
             finding.told_severity,
             finding.told_evidence,
         )
-        and (not finding.holds or finding.exempt == finding.told_exempt)
+        and (
+            not finding.holds
+            or (finding.exempt, finding.triaged) == (finding.told_exempt, finding.told_triaged)
+        )
     )
 
 
@@ -164,7 +172,8 @@ def tell(finding: Finding, rule: Rule, now: Micros) -> Anomaly:
     finding.revision += 1
     finding.told_holds, finding.told_count = finding.holds, finding.count
     finding.told_severity, finding.told_last = finding.severity, finding.last_seen
-    finding.told_exempt, finding.told_evidence = finding.exempt, _evidence(finding)
+    finding.told_exempt, finding.told_triaged = finding.exempt, finding.triaged
+    finding.told_evidence = _evidence(finding)
     return Anomaly(
         anomaly_id=finding.anomaly_id,
         revision=finding.revision,
@@ -199,7 +208,10 @@ def _status(finding: Finding) -> FindingStatus:
         return "resolved"
     if finding.exempt:
         return "suppressed"
-    return "updated" if finding.told_holds and not finding.told_exempt else "open"
+    if finding.triaged:
+        return "closed" if finding.triaged == "closed" else "acknowledged"
+    was_open = finding.told_holds and not finding.told_exempt and finding.told_triaged != "closed"
+    return "updated" if was_open else "open"
 
 
 def pack(finding: Finding) -> bytes:
@@ -209,7 +221,7 @@ def pack(finding: Finding) -> bytes:
 
 def unpack(packed: bytes) -> Finding:
     form, fields = json.loads(packed)
-    if form not in (1, 2, 3, FORM):
+    if form not in (1, 2, 3, 4, FORM):
         raise StateFormError("finding", form)
     if form in (2, 3):
         # Which exception it was is not known, so it is told once more.

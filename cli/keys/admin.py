@@ -13,13 +13,14 @@ from keytrail.schemas.masters import write_secret
 from keytrail.schemas.records import Key, Micros
 from keytrail.schemas.settings import Settings
 from keytrail.schemas.signature import SigningKey
+from keytrail.schemas.triage import ACKNOWLEDGE, CLOSE
 from keytrail.sinks.retention.cuts import CUT
 from keytrail.sinks.retention.holds import HOLD, RELEASE
 from keytrail.stream.keys import status_at
 
 ADMIN_ACTIONS = (
-    *("issue_key", "rotate_key", "suspend_key", "resume_key", "revoke_key", ACTION),
-    *(HOLD, RELEASE, CUT),
+    *("issue_key", "rotate_key", "suspend_key", "resume_key", "revoke_key"),
+    *(ACTION, ACKNOWLEDGE, CLOSE, HOLD, RELEASE, CUT),
 )
 _VARIABLE = "KEYTRAIL_KEY_SECRET"
 _FILE = "admin-key"
@@ -63,7 +64,7 @@ class Admin:
         """The id of the key, which may do this.  Raises `UsageError` or `KeyChangeError` where none may."""
         if self.key_id is None:
             raise UsageError(
-                "Keys, policies and what is kept are changed with an admin's key.",
+                "That is done with an admin's key.",
                 f"Name it with --key, or set {_VARIABLE}.",
             )
         key = known.get(self.key_id)

@@ -10,19 +10,21 @@ from keytrail.sinks.reports.report import Bars
 HELD = Question(
     "Access held, to certify or to take away",
     """
+WITH teams AS
+(
+    SELECT if(subject = '', actor_id, subject) AS subject,
+        argMaxIf(attributes['team'], (occurred_at, event_id), attributes['team'] != '') AS latest_team
+    FROM events
+    WHERE action IN ('grant', 'revoke', 'delete') AND outcome = 'success'
+    GROUP BY subject
+)
 SELECT latest_team AS team, subject, role, since, granted_by, key_id, key_owner, reason, ticket,
     approved_by, last_used,
     dateDiff('day', greatest(since, ifNull(last_used, since)), now64(6, 'UTC')) AS unused_days,
     if(certificates.at < since, NULL, certificates.at) AS certified_at,
     if(certificates.at < since, '', toString(certificates.by)) AS certified_by
 FROM current_access
-LEFT JOIN
-(
-    SELECT subject, argMax(team, (occurred_at, event_id)) AS latest_team
-    FROM access_changes
-    WHERE team != ''
-    GROUP BY subject
-) AS teams USING (subject)
+LEFT JOIN teams USING (subject)
 LEFT JOIN
 (
     SELECT subject, resource AS role, max(occurred_at) AS at, argMax(actor_id, occurred_at) AS by
@@ -30,7 +32,7 @@ LEFT JOIN
     WHERE action = 'certify' AND outcome = 'success'
     GROUP BY subject, resource
 ) AS certificates USING (subject, role)
-WHERE ({team:String} = '' OR latest_team = {team:String})
+WHERE subject IN (SELECT subject FROM teams WHERE {team:String} IN ('', latest_team))
     AND ({owner:String} = '' OR key_owner = {owner:String})
 ORDER BY team, subject, role
 LIMIT {limit:UInt32}""",

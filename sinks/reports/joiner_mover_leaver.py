@@ -16,17 +16,34 @@ SELECT
     live_keys.ids AS live_keys
 FROM
 (
-    SELECT subject, groupUniqArrayIf(role, span = 'before') AS had,
-        groupUniqArrayIf(role, span = 'after') AS has
+    SELECT subject,
+        arrayFilter(turn -> turn.2 = 'grant' AND ifNull(turn.3 > gone_before, true), turns).1 AS had,
+        arrayFilter(turn -> turn.4 = 'grant' AND ifNull(turn.5 > gone_after, true), turns).1 AS has
     FROM
     (
-        SELECT toString(subject) AS subject, toString(role) AS role, 'before' AS span
-        FROM access_as_of(at = {since:String})
-        UNION ALL
-        SELECT toString(subject) AS subject, toString(role) AS role, 'after' AS span
-        FROM access_as_of(at = {until:String})
+        SELECT subject,
+            groupArrayIf((role, before, before_at, after, after_at), role != '') AS turns,
+            maxOrNullIf(before_at, before = 'delete') AS gone_before,
+            maxOrNullIf(after_at, after = 'delete') AS gone_after
+        FROM
+        (
+            SELECT toString(subject) AS subject, toString(role) AS role,
+                argMaxIf(toString(action), place, occurred_at <= {since:String}) AS before,
+                maxIf(place, occurred_at <= {since:String}) AS before_at,
+                argMax(toString(action), place) AS after,
+                max(place) AS after_at
+            FROM
+            (
+                SELECT subject, role, action, occurred_at,
+                    bitShiftLeft(toInt256(toUnixTimestamp64Micro(occurred_at)), 128)
+                        + toInt256(toUInt128(event_id)) AS place
+                FROM access_changes
+                WHERE occurred_at <= {until:String}
+            )
+            GROUP BY subject, role
+        )
+        GROUP BY subject
     )
-    GROUP BY subject
 ) AS spans
 LEFT JOIN
 (

@@ -18,6 +18,7 @@ FROM
         {separations:Array(String)} AS separation,
         {firsts:Array(String)} AS first,
         {seconds:Array(String)} AS second
+    WHERE match(role, {apart:String})
 )
 WHERE match(role, first) OR match(role, second)
 GROUP BY separation, subject

@@ -31,6 +31,8 @@ class Terms:
             "since": self.since,
             "until": self.until,
             "privileged": expression(self.privileged_roles),
+            # Whatever a separation names, so that the few roles are found before they are told apart.
+            "apart": expression([role for each in self.separations for role in (*each.first, *each.second)]),
             "separations": [separation.name for separation in self.separations],
             "firsts": [expression(separation.first) for separation in self.separations],
             "seconds": [expression(separation.second) for separation in self.separations],

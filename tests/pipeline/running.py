@@ -11,6 +11,7 @@ from waiting import wait_until
 from world import World
 
 from keytrail.cli.main import main
+from keytrail.producers.simulation.scoring import PASSING
 from keytrail.schemas.records import Anomaly, Event, Key
 from keytrail.schemas.settings import Settings
 from keytrail.sinks.clickhouse.http import ClickHouse
@@ -67,9 +68,6 @@ def finding_rows(anomalies: Iterable[Anomaly]) -> set[FindingRow]:
     }
 
 
-_PASSING = {"role_sprawl", "dormant_key_awakes", "new_network"}
-
-
 def lasting(findings: Iterable[FindingRow]) -> set[FindingRow]:
     """Without what is over by now and may have been seen or not.
 
@@ -77,7 +75,7 @@ def lasting(findings: Iterable[FindingRow]) -> set[FindingRow]:
     through differs from run to run, and what a key did in between may come later.  What holds in the end does
     not differ (decisions 004 and 025).
     """
-    return {found for found in findings if found.is_open or found.rule not in _PASSING}
+    return {found for found in findings if found.is_open or found.rule not in PASSING}
 
 
 class Pipeline:

@@ -41,6 +41,18 @@ def test_each_rule_is_scored_by_itself() -> None:
     assert (trust.rule, trust.recall, trust.precision) == ("trust_change", 0.0, 1.0)
 
 
+def test_what_was_taken_back_once_all_had_been_read_is_not_wrong() -> None:
+    found = [finding("role_sprawl", name) for name in ("ada", "bea", "uma", "zoe")]
+    found.append(finding("trust_change", "uma"))
+    over = {finding("role_sprawl", "bea"), finding("role_sprawl", "uma"), finding("trust_change", "uma")}
+
+    sprawl, trust = compare(LABELS, found, over)
+
+    assert sprawl.found == (finding("role_sprawl", "ada"), finding("role_sprawl", "bea"))
+    assert sprawl.wrong == (finding("role_sprawl", "zoe"),)
+    assert trust.wrong == (finding("trust_change", "uma"),)
+
+
 def test_the_total_counts_findings_not_rules() -> None:
     overall = total(compare(LABELS, [finding("role_sprawl", "ada"), finding("trust_change", "deploy")]))
 

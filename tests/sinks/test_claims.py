@@ -17,7 +17,7 @@ from keytrail.sinks.clickhouse.errors import FencedError, StoppedError
 from keytrail.sinks.clickhouse.http import ClickHouse
 from keytrail.sinks.clickhouse.inserts import Block, Inserts
 from keytrail.sinks.clickhouse.patience import Patience
-from keytrail.sinks.clickhouse.run import read_columns
+from keytrail.sinks.clickhouse.table_columns import TableColumns
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def insert(settings: Settings, clickhouse: ClickHouse, claim: Claim, first: int,
     text = avro.schema_text("enriched")
     datums = [Feed(settings).datum(event(service), text) for _ in range(3)]
     rows = Rows(writer(text), range(first, first + 3), datums)
-    columns = read_columns(clickhouse, settings.database)
+    columns = TableColumns(clickhouse, settings.database, time.monotonic)
     inserts = Inserts(clickhouse, new_claims(clickhouse), columns, Patience())
     inserts.deliver(Block("events", claim, first, [rows]))
 

@@ -130,8 +130,8 @@ def test_anomalies_are_the_latest_states_worst_first(capsys: Out) -> None:
     assert " ".join(lines[3].split()[2:]) == (
         "subject doors-eve AdministratorAccess 2 2025-06-15 15:06:40 2025-06-15 15:07:41 resolved"
     )
-    assert lines[4] == "    AdministratorAccess was granted to eve by ada without approval."
-    assert lines[6] == "    \\x1b[2J evil"
+    assert lines[4] == "    doors-1  AdministratorAccess was granted to eve by ada without approval."
+    assert lines[6] == "    doors-3  \\x1b[2J evil"
 
 
 @pytest.mark.usefixtures("findings")

@@ -1,8 +1,10 @@
 """Reports say what is in the tables, each query runs as it is shown, and no value breaks a form."""
 
 import json
+import random
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -113,6 +115,45 @@ def test_joiner_mover_leaver(company: tuple[Settings, ClickHouse]) -> None:
         ("mover", "ann", ["pay-checker"], [], []),
     ]
     assert [chosen(row, "owner", "key_id") for row in left.rows] == [("bob", "of-bob")]
+
+
+def test_who_moved_is_what_access_as_of_says_at_both_ends(company: tuple[Settings, ClickHouse]) -> None:
+    def held(at: datetime) -> dict[object, set[object]]:
+        roles: dict[object, set[object]] = {}
+        query = "SELECT subject, role FROM access_as_of(at = {at:String})"
+        for row in company[1].rows(query, params={"at": moment(at)}):
+            roles.setdefault(row["subject"], set()).add(row["role"])
+        return roles
+
+    chance, begin = random.Random(5), datetime(2026, 5, 1, tzinfo=UTC)
+    insert(
+        company[1],
+        [
+            grant(
+                f"mover-{chance.randrange(60)}",
+                "" if action == "delete" else f"role-{chance.randrange(4)}",
+                0,
+                action,
+                occurred_at=moment(begin + timedelta(hours=chance.randrange(48))),
+            )
+            for action in chance.choices(["grant", "revoke", "delete"], [6, 3, 1], k=900)
+        ],
+    )
+    since, until = begin + timedelta(hours=20), begin + timedelta(hours=30)
+    before, after = held(since), held(until)
+    terms = replace(TERMS, since=moment(since), until=moment(until))
+    moves, _ = REPORTS["joiner_mover_leaver"].answer(company[1], {}, terms).sections
+    nothing: set[object] = set()
+    changed = {
+        whose: (
+            after.get(whose, nothing) - before.get(whose, nothing),
+            before.get(whose, nothing) - after.get(whose, nothing),
+        )
+        for whose in before.keys() | after.keys()
+        if before.get(whose, nothing) != after.get(whose, nothing)
+    }
+    assert len(changed) > 30
+    assert {row["subject"]: (set(row["gained"]), set(row["lost"])) for row in moves.rows} == changed
 
 
 def test_privileged_access(company: tuple[Settings, ClickHouse]) -> None:

@@ -222,7 +222,8 @@ def test_a_tally_goes_over_the_topic_unchanged() -> None:
     reader = SignalReader(registry, lambda: NOON, Slot())  # type: ignore[arg-type]
     [read], _ = reader.read(0, [Record(0, wire.frame(schema_id) + datum, b"pk_1")])
     assert read.signal == signal
-    assert json.loads(avro.schema_text("signal"))["fields"][-1]["default"] is None
+    fields = {field["name"]: field for field in json.loads(avro.schema_text("signal"))["fields"]}
+    assert fields["tally"]["default"] is None
 
 
 def test_networks_are_whole_and_text_that_is_no_address_is_none() -> None:
