@@ -25,6 +25,8 @@ COMMANDS = {
     "score": "compare the findings with a simulation's truth file",
     "anomalies": "show findings; --follow waits for more; ack and close them",
     "sql": "run a query in ClickHouse",
+    "retention": "how long events are kept: show it, and remove what has been kept long enough",
+    "hold": "legal holds: what must not be removed; add, list, release",
     "readers": "who may read the log in ClickHouse: add, remove, list; the same as SQL for a server",
     "person": "what is held on a person in privacy mode: show, export; the secrets for it",
     "erase": "destroy a person's keys, so that what they sealed can be read by nobody",

@@ -180,6 +180,16 @@ def configured(section: str, name: str, env: Mapping[str, str] = os.environ) -> 
     )
 
 
+def sections_below(section: str, env: Mapping[str, str] = os.environ) -> dict[str, dict[str, str]]:
+    """The file's sections `[section.NAME]` by their names, in its order."""
+    start = f"{section}."
+    return {
+        name.removeprefix(start): values
+        for name, values in _read_config(env).items()
+        if name.startswith(start)
+    }
+
+
 def kafka_properties(env: Mapping[str, str] = os.environ) -> dict[str, str]:
     """librdkafka's properties: `[kafka.properties]`, and variables like `KEYTRAIL_KAFKA_SASL_PASSWORD`."""
     properties = dict(_read_config(env).get("kafka.properties", {}))

@@ -42,6 +42,7 @@ _LETTERS = (
     "SELECT DISTINCT source_offset FROM dead_letters"
     " WHERE source_topic = {topic:String} AND source_partition = {partition:Int32}"
 )
+_REMOVED = "SELECT kafka_offset FROM removed_rows WHERE kafka_partition = {partition:Int32}"
 
 
 @dataclass(frozen=True)
@@ -122,12 +123,19 @@ class Differences:
         spans = [Span(max(whole(row, "first"), stretch.begin), whole(row, "end")) for row in between]
         spans.append(Span(whole(last, "last") + 1 if last["counted"] else stretch.begin, stretch.end))
         explained = self._set_aside(stretch.place)
+        if table == EVENT_ROWS.name:
+            explained |= self._removed(stretch.place)
         lost = (
             f"{stretch.place.topic}/{stretch.place.partition}/{offset}"
             for offset, record in self._spans.within(stretch.place, spans)
             if offset not in explained and (record.key() or b"").startswith(key)
         )
         return list(islice(lost, SHOWN))
+
+    def _removed(self, place: Place) -> frozenset[int]:
+        """By retention."""
+        rows = self._clickhouse.rows(_REMOVED, params={"partition": place.partition}, timeout_s=_TIMEOUT_S)
+        return frozenset(whole(row, "kafka_offset") for row in rows)
 
     def _set_aside(self, place: Place) -> frozenset[int]:
         rows = self._clickhouse.rows(

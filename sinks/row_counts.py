@@ -45,6 +45,10 @@ _TALLIES = (
     "SELECT source_partition, count() AS counted, sum(intHash64(source_offset)) AS digest"
     " FROM {table} WHERE {cut} GROUP BY source_partition"
 )
+_WITH_REMOVED = (
+    "(SELECT source_partition, source_offset, enriched_at FROM events UNION ALL"
+    " SELECT source_partition, source_offset, enriched_at FROM removed_rows)"
+)
 _ANOMALIES = (
     "SELECT sum(n) AS counted, sum(n - known) AS doubled, sum(top - low + 1 - known) AS holes FROM ("
     "SELECT count() AS n, uniqExact(revision) AS known, min(revision) AS low, max(revision) AS top"
@@ -74,8 +78,12 @@ class RowCounts:
         self._clickhouse = clickhouse
 
     def tallies(self, table: CountedTable, ledgers: Mapping[int, EventLedger]) -> dict[int, Tally]:
-        """By partition of the events topic; one without rows is left out."""
-        query = _TALLIES.format(table=table.name, cut=table.cut)
+        """By partition of the events topic; one without rows is left out.
+
+        Events that retention has removed count as rows.
+        """
+        rows_of = _WITH_REMOVED if table is EVENT_ROWS else table.name
+        query = _TALLIES.format(table=rows_of, cut=table.cut)
         rows = self._clickhouse.rows(query, params=cut_params(ledgers), timeout_s=_TIMEOUT_S)
         return {
             whole(row, "source_partition"): Tally(whole(row, "counted"), whole(row, "digest")) for row in rows

@@ -25,7 +25,11 @@ FROM (
     SELECT producer_id, recorded_at, sequence, inserted_at < now64(3) - {settle_s:UInt32} AS settled,
            lagInFrame(sequence, 1, if({since:Int64} = 0, toInt64(0), sequence - 1)) OVER numbers AS before,
            sequence - before AS jump
-    FROM events
+    FROM (
+        SELECT producer_id, recorded_at, sequence, inserted_at FROM events
+        UNION ALL
+        SELECT producer_id, recorded_at, sequence, toDateTime64(0, 3, 'UTC') FROM removed_rows
+    )
     WHERE sequence > 0 AND recorded_at >= fromUnixTimestamp64Micro({since:Int64})
     WINDOW numbers AS (PARTITION BY producer_id ORDER BY sequence ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
 )

@@ -14,11 +14,13 @@ from keytrail.schemas.records import Key, Micros
 from keytrail.schemas.settings import Settings
 from keytrail.schemas.signature import SigningKey
 from keytrail.schemas.triage import ACKNOWLEDGE, CLOSE
+from keytrail.sinks.retention.cuts import CUT
+from keytrail.sinks.retention.holds import HOLD, RELEASE
 from keytrail.stream.keys import status_at
 
 ADMIN_ACTIONS = (
     *("issue_key", "rotate_key", "suspend_key", "resume_key", "revoke_key"),
-    *(ACTION, ACKNOWLEDGE, CLOSE),
+    *(ACTION, ACKNOWLEDGE, CLOSE, HOLD, RELEASE, CUT),
 )
 _VARIABLE = "KEYTRAIL_KEY_SECRET"
 _FILE = "admin-key"

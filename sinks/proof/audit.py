@@ -23,6 +23,7 @@ from keytrail.sinks.proof.store import ProofTables
 from keytrail.sinks.proof.trust import Trust
 from keytrail.sinks.proof.unsigned import Unsigned, unsigned
 from keytrail.sinks.proof.verification import LogCheck, Verdict
+from keytrail.sinks.retention.cuts import true_cuts
 from keytrail.sinks.spans import SpanReader
 
 MOST_NAMED = 1_000
@@ -44,7 +45,7 @@ class _Table:
     def __init__(self, settings: Settings, leaves: Leaves) -> None:
         self.clickhouse = ClickHouse(settings.clickhouse, database=settings.database)
         self.proof = ProofTables(self.clickhouse)
-        self.rows = Rows(self.clickhouse, leaves)
+        self.rows = Rows(self.clickhouse, leaves, true_cuts(self.clickhouse))
 
 
 class _Topic:

@@ -21,7 +21,13 @@ _TIMEOUT_S = 3_600.0
 _LEAVES = (
     "{constants} SELECT kafka_offset, {leaf} FROM events"
     " WHERE kafka_incarnation = {{incarnation:UUID}} AND kafka_partition = {{partition:Int32}}"
-    " AND kafka_offset >= {{first:Int64}} AND kafka_offset < {{end:Int64}} ORDER BY kafka_offset"
+    " AND kafka_offset >= {{first:Int64}} AND kafka_offset < {{end:Int64}}"
+)
+_WITH_CUTS = (
+    "SELECT * FROM ({rows} UNION ALL SELECT DISTINCT kafka_offset, leaf FROM cut_rows"
+    " WHERE kafka_incarnation = {{incarnation:UUID}} AND kafka_partition = {{partition:Int32}}"
+    " AND kafka_offset >= {{first:Int64}} AND kafka_offset < {{end:Int64}}"
+    " AND toString(cut_id) IN {{cuts:Array(String)}})"
 )
 _DATUMS = (
     "{constants} SELECT kafka_offset, hex({datum}) AS datum FROM events"
@@ -57,22 +63,29 @@ class Source(Protocol):
 
 
 class Rows:
-    """The table `events`."""
+    """The table `events`, and of rows that retention has removed the hashes."""
 
     name = "clickhouse"
 
-    def __init__(self, clickhouse: ClickHouse, leaves: Leaves) -> None:
+    def __init__(self, clickhouse: ClickHouse, leaves: Leaves, cuts: Sequence[str] = ()) -> None:
+        """`cuts` are the ids of the cuts that count."""
         self._clickhouse = clickhouse
         self._leaves = leaves
+        self._cuts = cuts
 
     def begin(self, log: Log) -> int:  # noqa: ARG002 - part of the protocol
         return 0
 
     def leaves(self, log: Log, first: int, end: int) -> Iterator[Run]:
+        query = _LEAVES.format(constants=WITH, leaf=LEAF_HASH)
+        params: dict[str, Param] = {**_params(log), "first": first, "end": end}
+        if self._cuts:
+            query = _WITH_CUTS.format(rows=query)
+            params["cuts"] = self._cuts
         answer = self._clickhouse.stream(
-            _LEAVES.format(constants=WITH, leaf=LEAF_HASH),
+            query + " ORDER BY kafka_offset",
             default_format="RowBinary",
-            params={**_params(log), "first": first, "end": end},
+            params=params,
             settings=_SETTINGS,
             timeout_s=_TIMEOUT_S,
         )

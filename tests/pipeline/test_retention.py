@@ -1,0 +1,208 @@
+"""Retention through a running pipeline: what is due goes, what is held stays, and nothing looks lost."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from running import Pipeline
+from scratch_stack import running_stack
+from waiting import wait_until
+from world import event
+
+from keytrail.cli.retention_record import Author, Record
+from keytrail.producers.clock import system_clock
+from keytrail.producers.ids import UuidV7
+from keytrail.producers.publisher import EventPublisher
+from keytrail.schemas.settings import sections_below
+from keytrail.sinks.retention.classes import read_classes
+from keytrail.sinks.retention.cuts import CUT
+from keytrail.sinks.retention.cutting import Cutting, Prepared
+
+CONFIG = """
+[retention.evidence]
+actions = "grant, revoke*"
+keep = "7y"
+
+[retention.uses]
+services = "app-*"
+keep = "90d"
+"""
+DAY = 86_400_000_000
+WHY = ("--reason", "test", "--actor", "anna")
+OLD, YOUNG, GRANTS, HELD = 600, 50, 40, 30
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    folder = tmp_path_factory.mktemp("retention")
+    config = folder / "keytrail.toml"
+    config.write_text(CONFIG)
+    with (
+        running_stack(folder / "data", workers=1, sinks=1, notary=True) as settings,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        patched.setenv("KEYTRAIL_CONFIG", str(config))
+        made = Pipeline(settings)
+        assert made.command("keys", "issue", "--owner", "sam", "--kind", "service", *WHY) == 0
+        send(made)
+        yield made
+
+
+def send(pipeline: Pipeline) -> None:
+    """Twice, so that all of the first lies before each partition's newest block."""
+    now = system_clock()
+    for sent in range(2):
+        publisher = EventPublisher(pipeline.settings)
+        for subject, count, age, action in (
+            ("bob", OLD, 200, "use"),
+            ("bob", YOUNG, 10, "use"),
+            ("bob", GRANTS, 200, "grant"),
+            ("carl", HELD, 200, "use"),
+        ):
+            for number in range(count if sent == 0 else 8):
+                at = now - (age if sent == 0 else 0) * DAY
+                publisher.publish(
+                    event(
+                        service="app-1",
+                        action=action,
+                        subject=f"{subject}-{number % 8}" if subject == "bob" else subject,
+                        occurred_at=at,
+                        recorded_at=at,
+                        reason="test",
+                    ),
+                    wait=True,
+                )
+        publisher.close(60)
+        wait_for_events(pipeline, (OLD + YOUNG + GRANTS + HELD) + sent * 32)
+
+
+def wait_for_events(pipeline: Pipeline, count: int) -> None:
+    wait_until(lambda: counted(pipeline, "1") == count, lambda: f"{counted(pipeline, '1')} of {count}")
+
+
+def counted(pipeline: Pipeline, condition: str) -> int:
+    [row] = pipeline.clickhouse.rows(
+        f"SELECT count() AS n FROM events WHERE service = 'app-1' AND {condition}"
+    )
+    return int(str(row["n"]))
+
+
+OLD_DAYS = "occurred_at < now() - INTERVAL 90 DAY"
+OLD_USES = f"action = 'use' AND {OLD_DAYS}"
+
+
+def signed_all(pipeline: Pipeline) -> bool:
+    """Whether every row is behind a checkpoint."""
+    rows = pipeline.clickhouse.rows(
+        "SELECT 1 AS it "
+        "FROM (SELECT kafka_partition, max(kafka_offset) AS last FROM events GROUP BY ALL) AS e "
+        "LEFT JOIN (SELECT kafka_partition, max(before) AS signed FROM checkpoints GROUP BY ALL) AS c "
+        "USING (kafka_partition) WHERE signed <= last"
+    )
+    return not rows
+
+
+def test_what_is_due_goes_and_nothing_looks_lost(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pipeline.command("hold", "add", "--subject", "carl", *WHY) == 0
+    hold_id = capsys.readouterr().out.strip()
+    wait_until(lambda: signed_all(pipeline), "all rows are signed")
+    shown = show(pipeline, capsys)
+    assert shown[0]["due"] == 0
+    assert (shown[1]["due"], shown[1]["held"]) == (OLD, HELD)
+
+    assert pipeline.command("retention", "apply", *WHY) == 0
+    assert counted(pipeline, OLD_USES) == HELD
+    assert counted(pipeline, "action = 'grant'") == GRANTS + 8
+    [cut] = [row for row in show(pipeline, capsys) if "cut_id" in row]
+    assert (cut["name"], cut["rows"], cut["actor"], cut["reason"]) == ("uses", OLD, "anna", "test")
+    assert pipeline.command("status", "--check") == 0
+    assert pipeline.command("status", "--producers") == 0
+    assert pipeline.command("verify") == 0
+    assert pipeline.command("verify", "--only", "clickhouse") == 0
+
+    # Again: nothing is due.  Released: what was held goes as well.
+    assert pipeline.command("retention", "apply", *WHY) == 0
+    assert counted(pipeline, OLD_USES) == HELD
+    assert pipeline.command("hold", "release", hold_id, *WHY) == 0
+    assert pipeline.command("retention", "apply", *WHY) == 0
+    assert counted(pipeline, OLD_USES) == 0
+    assert pipeline.command("status", "--check") == 0
+    assert pipeline.command("verify") == 0
+
+
+def test_killed_at_any_step_it_is_gone_on_with(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = '[retention.evidence]\nactions = "grant"\nkeep = "100d"\n'
+    monkeypatch.setenv("KEYTRAIL_CONFIG", str(pipeline.data_dir / "other.toml"))
+    (pipeline.data_dir / "other.toml").write_text(evidence)
+    wait_until(lambda: signed_all(pipeline), "all rows are signed")
+    cutting = Cutting(pipeline.clickhouse, pipeline.settings.database, system_clock)
+
+    def prepared() -> Prepared:
+        [due] = cutting.due(read_classes(sections_below("retention")))
+        assert due.due == GRANTS
+        return cutting.prepare(due, UuidV7()())
+
+    def is_all_right() -> None:
+        assert pipeline.command("status", "--check") == 0
+        assert pipeline.command("verify") == 0
+
+    # Killed before the cut was told: nothing is removed, and nothing is twice.
+    prepared()
+    is_all_right()
+    cutting.sweep()
+
+    # Killed before the rows were removed; and some of them came under a hold meanwhile.
+    cut = prepared()
+    author = Author("anna", None, "test", None)
+    Record(pipeline.settings, author, CUT).tell(CUT, UuidV7()(), cut.attributes)
+    cutting.await_told(cut.cut_id, 60)
+    is_all_right()
+    assert pipeline.command("hold", "add", "--subject", "bob-1", *WHY) == 0
+    assert pipeline.command("retention", "apply", *WHY) == 0
+    assert counted(pipeline, f"action = 'grant' AND {OLD_DAYS}") == GRANTS // 8
+    assert counted(pipeline, f"action = 'grant' AND subject = 'bob-1' AND {OLD_DAYS}") == GRANTS // 8
+    is_all_right()
+    [held] = [row for row in show(pipeline, capsys) if "held" in row]
+    assert (held["due"], held["held"]) == (0, GRANTS // 8)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [(("release", "nobody"), "No hold nobody is in force"), (("add",), "Nothing says what is held")],
+)
+def test_holds_that_are_none_are_told(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], says: str
+) -> None:
+    assert pipeline.command("hold", *flags, *WHY) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_row_removed_by_hand_is_still_found(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    wait_until(lambda: signed_all(pipeline), "all rows are signed")
+    [row] = pipeline.clickhouse.rows(
+        "SELECT event_id FROM events WHERE service = 'app-1' AND action = 'use' "
+        "AND occurred_at < now() - INTERVAL 5 DAY ORDER BY kafka_block LIMIT 1"
+    )
+    gone = f"event_id = '{row['event_id']}'"
+    # Its hash is kept as if by a cut, and nobody told of one.
+    copied = (
+        "kafka_incarnation, kafka_partition, kafka_offset, source_partition, source_offset, enriched_at, "
+        "recorded_at, producer_id, sequence"
+    )
+    pipeline.clickhouse.run(
+        f"INSERT INTO cut_rows (cut_id, {copied}) SELECT generateUUIDv4(), {copied} FROM events WHERE {gone}"
+    )
+    pipeline.clickhouse.run(f"ALTER TABLE events DELETE WHERE {gone} SETTINGS mutations_sync = 2")
+    capsys.readouterr()
+    assert pipeline.command("verify") == 1
+    assert "removed" in capsys.readouterr().out
+
+
+def show(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    capsys.readouterr()
+    assert pipeline.command("retention", "show", "--json") == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
