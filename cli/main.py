@@ -40,6 +40,7 @@ COMMANDS = {
     "worker": "run one stream worker (production; `up` starts one by itself)",
     "sink": "run one ClickHouse sink (production; `up` starts one by itself)",
     "notary": "sign checkpoints of what is stored (production; `up` starts one by itself)",
+    "suspender": "suspend keys of critical findings, as far as the policy lets it (production)",
     "webhook": "send findings on to a webhook: signed, tried again until they are taken",
     "otlp": "take spans and log records from OpenTelemetry (production; `up` starts it by itself)",
     "migrate": "bring the tables up to date; --plan shows what that would do",

@@ -104,6 +104,14 @@ class Signing:
 
 
 @dataclass(frozen=True)
+class AutoSuspend:
+    """Rules whose critical findings suspend their key by themselves, so many keys an hour at most."""
+
+    rules: tuple[str, ...] = ()
+    most_an_hour: int = 3
+
+
+@dataclass(frozen=True)
 class Separation:
     """Duties that nobody should hold together: a role like one of `first`, another like one of `second`."""
 
@@ -220,6 +228,7 @@ class Policy:
     sharing: SharingLimits = field(default_factory=SharingLimits)
     cadence: CadenceLimits = field(default_factory=CadenceLimits)
     signing: Signing = field(default_factory=Signing)
+    auto_suspend: AutoSuspend = field(default_factory=AutoSuspend)
     # By name; a rule that is not among them is as it comes.
     rules: tuple[RuleSetting, ...] = ()
     exceptions: tuple[Exemption, ...] = ()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from keytrail.schemas.errors import SchemaError, UnavailableError
 from keytrail.schemas.records import Anomaly
@@ -17,6 +17,7 @@ from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
 from keytrail.schemas.topics import ANOMALIES
 from keytrail.sinks.anomaly_decoder import AnomalyDecoder
+from keytrail.sinks.anomaly_reader import starts, tell_of_kafka
 from keytrail.sinks.cluster import Place
 from keytrail.sinks.webhook.breaker import Breaker
 from keytrail.sinks.webhook.filter import Wanted
@@ -29,7 +30,6 @@ _log = logging.getLogger("keytrail.webhook")
 _POLL_S = 0.2
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 60.0
-_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Forwarder:
                 if message is None:
                     continue
                 if error := message.error():
-                    _tell_of_kafka(error)
+                    tell_of_kafka(error)
                     continue
                 try:
                     self._forward(message)
@@ -165,7 +165,7 @@ class Forwarder:
                     return
                 message = self._consumer.poll(min(_POLL_S, left))  # of paused partitions: errors alone
                 if message is not None and (error := message.error()):
-                    _tell_of_kafka(error)
+                    tell_of_kafka(error)
         finally:
             self._waiting = False
             self._pause(self._consumer.assignment(), self._consumer.resume)
@@ -183,18 +183,8 @@ class Forwarder:
             _log.warning("the position was not kept: %s", error.args[0].str())
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Begin where this webhook left off; where it is new, at the end, which is kept at once."""
-        fresh = [one for one in consumer.committed(partitions, _TIMEOUT_S) if one.offset < 0]
-        starts = []
-        for one in fresh:
-            low, high = consumer.get_watermark_offsets(one, _TIMEOUT_S)
-            starts.append(
-                TopicPartition(one.topic, one.partition, low if self._config.from_beginning else high)
-            )
-        if starts:
-            consumer.commit(offsets=starts, asynchronous=False)
-        by_place = {Place(one.topic, one.partition): one for one in starts}
-        consumer.assign([by_place.get(Place(one.topic, one.partition), one) for one in partitions])
+        """Begin where this webhook left off."""
+        consumer.assign(starts(consumer, partitions, from_beginning=self._config.from_beginning))
         self._held = {Place(one.topic, one.partition) for one in partitions}
         if self._waiting:
             consumer.pause(partitions)
@@ -205,9 +195,3 @@ class Forwarder:
 
 def _place_of(message: Message) -> Place:
     return Place(message.topic() or "", message.partition() or 0)
-
-
-def _tell_of_kafka(error: KafkaError) -> None:
-    if error.fatal():
-        raise UnavailableError(f"Kafka: {error.str()}.", "Start the webhook again.")
-    _log.warning("Kafka: %s; waiting", error.str())

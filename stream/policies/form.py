@@ -14,6 +14,7 @@ from keytrail.stream.policies.conduct import CONDUCT
 from keytrail.stream.policies.custom_shapes import CustomName, RuleName, condition, template
 from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
 from keytrail.stream.policy import (
+    AutoSuspend,
     ChangeWindow,
     CustomRule,
     Exemption,
@@ -152,6 +153,16 @@ _SIGNING = Record(
     },
 )
 
+_AUTO_SUSPEND = Record(
+    AutoSuspend,
+    {
+        "rules": Field(
+            Several(OneOf(tuple(RULES))), "Rules whose critical findings suspend their key by themselves."
+        ),
+        "most_an_hour": Field(Whole(1, 1_000), "So many keys are suspended so within an hour, and no more."),
+    },
+)
+
 _RULES = RuleSettings(
     {rule.name: rule.severity for rule in RULES.values()},
     {
@@ -224,6 +235,7 @@ FORM = Record(
         "orphans": Field(_ORPHANS, "How long a key may outlive its owner."),
         **CONDUCT,
         "signing": Field(_SIGNING, "Whose events must be signed."),
+        "auto_suspend": Field(_AUTO_SUSPEND, "What `keytrail suspender` may suspend keys for."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),
         "exceptions": Field(
             Several(_EXCEPTION), "Findings that somebody answers for: they are told as suppressed."
