@@ -40,6 +40,7 @@ COMMANDS = {
     "worker": "run one stream worker (production; `up` starts one by itself)",
     "sink": "run one ClickHouse sink (production; `up` starts one by itself)",
     "notary": "sign checkpoints of what is stored (production; `up` starts one by itself)",
+    "webhook": "send findings on to a webhook: signed, tried again until they are taken",
     "otlp": "take spans and log records from OpenTelemetry (production; `up` starts it by itself)",
     "migrate": "bring the tables up to date; --plan shows what that would do",
     "prepare": "create topics, register schemas, migrate tables (production; `up` does it by itself)",

@@ -1,4 +1,4 @@
-"""`keytrail up`: the embedded stack, with a worker, a sink, the notary and the OTLP receiver."""
+"""`keytrail up`: the embedded stack, with worker, sink, notary, OTLP receiver and perhaps a webhook."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from keytrail.cli import webhook
 from keytrail.cli.options import policy_flag
 from keytrail.cli.otlp_part import otlp_arguments, otlp_flags, otlp_parts
 from keytrail.cli.prepare import prepare
@@ -71,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
             *applications.parts(),
             *otlp_parts(options, _KEYTRAIL),
             *_reader_parts(find_data_dir(options.data_dir)),
+            *([Part("webhook", (*_KEYTRAIL, "webhook"))] if webhook.is_configured() else []),
         ),
         applications.prepare,
         (
