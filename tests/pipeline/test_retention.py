@@ -13,6 +13,7 @@ from keytrail.cli.retention_record import Author, Record
 from keytrail.producers.clock import system_clock
 from keytrail.producers.ids import UuidV7
 from keytrail.producers.publisher import EventPublisher
+from keytrail.schemas.privacy import is_pseudonym
 from keytrail.schemas.settings import sections_below
 from keytrail.sinks.retention.classes import read_classes
 from keytrail.sinks.retention.cuts import CUT
@@ -117,6 +118,7 @@ def test_what_is_due_goes_and_nothing_looks_lost(
     assert counted(pipeline, "action = 'grant'") == GRANTS + 8
     [cut] = [row for row in show(pipeline, capsys) if "cut_id" in row]
     assert (cut["name"], cut["rows"], cut["actor"], cut["reason"]) == ("uses", OLD, "anna", "test")
+    assert cut["signed"] is True
     assert pipeline.command("status", "--check") == 0
     assert pipeline.command("status", "--producers") == 0
     assert pipeline.command("verify") == 0
@@ -179,6 +181,21 @@ def test_holds_that_are_none_are_told(
 ) -> None:
     assert pipeline.command("hold", *flags, *WHY) == 2
     assert says in capsys.readouterr().err
+
+
+def test_in_privacy_mode_a_person_is_held_by_the_pseudonym(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEYTRAIL_PRIVACY_MODE", "on")
+    assert pipeline.command("person", "secret") == 0
+    capsys.readouterr()
+    assert pipeline.command("hold", "add", "--subject", "dora", *WHY) == 0
+    hold_id = capsys.readouterr().out.strip()
+    assert pipeline.command("hold", "list", "--json") == 0
+    holds = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [subject] = next(hold["subjects"] for hold in holds if hold["hold"] == hold_id)
+    assert is_pseudonym(subject)
+    assert pipeline.command("hold", "release", hold_id, *WHY) == 0
 
 
 def test_a_row_removed_by_hand_is_still_found(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
