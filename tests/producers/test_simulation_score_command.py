@@ -16,6 +16,7 @@ from keytrail.producers.simulation.truth import write_truth
 from keytrail.schemas.errors import UnavailableError
 from keytrail.schemas.settings import HttpSettings
 from keytrail.sinks.clickhouse.http import ClickHouse, text
+from keytrail.sinks.clickhouse.migrate import apply, committed_migrations
 
 DEADLINE_S = 120
 LABELS = Simulation(2_000, 1).truth()
@@ -33,7 +34,7 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]
     try:
         server = ClickHouse(HttpSettings(f"http://127.0.0.1:{port}"))
         wait_for(server)
-        server.run("CREATE DATABASE keytrail")
+        apply(HttpSettings(server.url), "keytrail", committed_migrations())
         yield server
     finally:
         process.terminate()
@@ -54,8 +55,7 @@ def wait_for(server: ClickHouse) -> None:
 @pytest.fixture
 def truth(clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A truth file, an empty table of anomalies, and settings that lead to it."""
-    columns = "rule LowCardinality(String), entity_type String, entity String, cause String, status String"
-    clickhouse.run(f"CREATE OR REPLACE TABLE keytrail.anomalies ({columns}) ENGINE = MergeTree ORDER BY rule")
+    clickhouse.run("TRUNCATE TABLE keytrail.anomalies")
     monkeypatch.setenv("KEYTRAIL_CLICKHOUSE_URL", clickhouse.url)
     monkeypatch.setenv("KEYTRAIL_KAFKA_BOOTSTRAP", "127.0.0.1:1")
     monkeypatch.setenv("KEYTRAIL_REGISTRY_URL", "http://127.0.0.1:1")
@@ -65,8 +65,13 @@ def truth(clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def find(clickhouse: ClickHouse, labels: list[Label], status: str = "open") -> None:
-    rows = [f"({', '.join(text(part) for part in (*label.finding, status))})" for label in labels]
-    clickhouse.run(f"INSERT INTO keytrail.anomalies VALUES {', '.join(rows)}")
+    columns = "anomaly_id, revision, rule, entity_type, entity, cause, status"
+    rows = [
+        f"({text(str(label.finding))}, {1 + (status != 'open')}, "
+        f"{', '.join(text(part) for part in (*label.finding, status))})"
+        for label in labels
+    ]
+    clickhouse.run(f"INSERT INTO keytrail.anomalies ({columns}) VALUES {', '.join(rows)}")
 
 
 def test_all_found_is_well(clickhouse: ClickHouse, truth: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,9 +112,10 @@ def test_waiting_is_over_once_all_is_found(
 
 
 def test_a_missing_table_is_said_in_a_line(
-    clickhouse: ClickHouse, truth: Path, capsys: pytest.CaptureFixture[str]
+    clickhouse: ClickHouse, truth: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clickhouse.run("DROP TABLE keytrail.anomalies")
+    clickhouse.run("CREATE DATABASE IF NOT EXISTS bare")
+    monkeypatch.setenv("KEYTRAIL_CLICKHOUSE_DATABASE", "bare")
 
     assert main(["score", str(truth)]) == 1
     assert "UNKNOWN_TABLE" in capsys.readouterr().err
