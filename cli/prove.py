@@ -10,6 +10,7 @@ from keytrail.sinks.clickhouse.http import ClickHouse
 from keytrail.sinks.proof.leaf import Leaves
 from keytrail.sinks.proof.proofs import Proving
 from keytrail.sinks.proof.sources import Rows
+from keytrail.sinks.retention.cuts import true_cuts
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("Nothing, or two things, to prove.", "Name an event, or a checkpoint with --from.")
     settings = settings_from(options, needs=("clickhouse", "registry"))
     clickhouse = ClickHouse(settings.clickhouse, database=settings.database)
-    rows = Rows(clickhouse, Leaves(Registry(settings.registry)))
+    rows = Rows(clickhouse, Leaves(Registry(settings.registry)), true_cuts(clickhouse))
     proving = Proving(clickhouse, rows, trust_of(options, settings))
     if options.event is not None:
         print(proving.inclusion(options.event), end="")

@@ -105,7 +105,8 @@ class Proving:
         end = int(tile.offsets[-1]) + 1
         run = Reader(self._rows.leaves(log, int(tile.offsets[0]), end)).until(end).without_doubles()
         run = run.merged(self._rows.set_aside(log, int(tile.offsets[0]), end))
-        return {(0, tile.first_leaf + at): hashed for at, (_, hashed) in enumerate(run.pairs())}
+        places = {offset: tile.first_leaf + at for at, offset in enumerate(tile.offsets.tolist())}
+        return {(0, places[offset]): hashed for offset, hashed in run.pairs() if offset in places}
 
     def _path(
         self, tiles: Sequence[Tile], leaves: dict[tuple[int, int], bytes], index: int, size: int

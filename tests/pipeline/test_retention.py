@@ -123,6 +123,11 @@ def test_what_is_due_goes_and_nothing_looks_lost(
     assert pipeline.command("status", "--producers") == 0
     assert pipeline.command("verify") == 0
     assert pipeline.command("verify", "--only", "clickhouse") == 0
+    for neighbour in pipeline.clickhouse.rows(
+        "SELECT argMin(event_id, kafka_offset) AS event_id FROM events WHERE service = 'app-1' "
+        "GROUP BY kafka_partition"
+    ):
+        assert pipeline.command("prove", str(neighbour["event_id"])) == 0
 
     # Again: nothing is due.  Released: what was held goes as well.
     assert pipeline.command("retention", "apply", *WHY) == 0
