@@ -37,15 +37,21 @@ class Anchor:
 def read_anchor(path: Path) -> list[str]:
     """The notes in an anchor's file; one whose writing was cut off at its end is left out.
 
-    Raises `UsageError` for a file that cannot be read.
+    Raises `UsageError` for a file that cannot be read or has no note.
     """
     try:
-        blocks = path.read_text(encoding="utf-8").split("\n\n")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{path} cannot be read ({type(error).__name__}).", "Name a file of checkpoints."
         ) from error
-    return [f"{text}\n\n{below}\n" for text, below in zip(blocks[:-1:2], blocks[1:-1:2], strict=False)]
+    if not text.endswith("\n\n") and text.endswith("\n"):
+        text += "\n"  # the last one of `keytrail checkpoints list --notes`
+    blocks = text.split("\n\n")
+    notes = [f"{above}\n\n{below}\n" for above, below in zip(blocks[:-1:2], blocks[1:-1:2], strict=False)]
+    if not notes:
+        raise UsageError(f"{path} has no checkpoint.", "Name a file that an anchor was written to.")
+    return notes
 
 
 def _append(path: Path, text: bytes) -> None:

@@ -12,7 +12,7 @@ from keytrail.schemas.settings import Settings
 from keytrail.schemas.topics import CHECKPOINTS, ENRICHED
 from keytrail.sinks.clickhouse.http import ClickHouse
 from keytrail.sinks.cluster import Cluster
-from keytrail.sinks.proof.checkpoint import Log
+from keytrail.sinks.proof.checkpoint import Checkpoint, Log
 from keytrail.sinks.proof.comparison import Difference, Kind, Reader, by_marks
 from keytrail.sinks.proof.evidence import Evidence, Problem, gather
 from keytrail.sinks.proof.journal import Journal
@@ -101,7 +101,10 @@ class Audit:
             yield LogCheck(self._table.proof, self._table.rows, reference).check(log, signed, since)
 
     def records(self, evidence: Evidence, since: Micros | None) -> Iterator[Verdict]:
-        """Each log's records in Kafka; those of a topic that was deleted since are left out."""
+        """Each log's records in Kafka; those of a topic that was deleted since are unchecked.
+
+        That is a problem where ClickHouse is not asked about them either.
+        """
         if self._topic is None:
             return
         current = self._current()
@@ -109,6 +112,15 @@ class Audit:
         for log, signed in evidence.signed.items():
             if log.incarnation == current:
                 yield LogCheck(proof, self._topic.records, None).check(log, signed, since)
+            else:
+                yield self._gone(log, signed[-1].checkpoint)
+
+    def _gone(self, log: Log, newest: Checkpoint) -> Verdict:
+        verdict = Verdict(log, Records.name, unchecked=newest.size, before=newest.before)
+        if self._table is None:
+            what = f"The {newest.size} records of {log.origin} were not checked: their topic was deleted."
+            verdict.problems.append(Problem(log, f"{what}  Verify their rows in ClickHouse."))
+        return verdict
 
     def not_signed(self, evidence: Evidence) -> tuple[Sequence[Unsigned], list[Verdict]]:
         """Rows behind the newest checkpoints, and, with Kafka at hand, how they compare with its records."""

@@ -270,7 +270,7 @@ def test_the_command_signs_and_shows(proved: Settings, capsys: pytest.CaptureFix
     assert f'"log": "{_log(proved, 0).origin}"' in capsys.readouterr().out
     assert main(["checkpoints", "list", "--notes", *where]) == 0
     notes = proved.data_dir / "notes"
-    notes.write_text(capsys.readouterr().out + "\n")
+    notes.write_text(capsys.readouterr().out)
     assert len(read_anchor(notes)) == len(_tables(proved).logs())
 
 

@@ -23,8 +23,9 @@ from keytrail.schemas.topics import ENRICHED
 from keytrail.sinks.clickhouse.http import ClickHouse
 from keytrail.sinks.proof.anchor import read_anchor
 from keytrail.sinks.proof.audit import Audit
-from keytrail.sinks.proof.checkpoint import Log
+from keytrail.sinks.proof.checkpoint import Checkpoint, Log
 from keytrail.sinks.proof.comparison import Kind, Reader
+from keytrail.sinks.proof.evidence import Evidence, Signed
 from keytrail.sinks.proof.keyring import KeyringFile
 from keytrail.sinks.proof.leaf import Leaves
 from keytrail.sinks.proof.note import PrivateKey, sign
@@ -401,6 +402,36 @@ def test_the_command_names_rows_and_its_exit_code_says_it(
     assert main(["verify", "--since", "0m", *where]) == 0
     world.clickhouse.run(f"ALTER TABLE {world.original.database}.events UPDATE reason = '' WHERE {at}{_SYNC}")
     assert main(["verify", *where]) == 0
+
+
+def test_a_log_that_cannot_be_checked_is_told(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = [f"--data-dir={world.original.data_dir}"]
+    gone = Log("3f1c2a9e-52a4-4a56-9b1e-0a7c3b1d2e4f", 0)
+    checkpoint = Checkpoint(gone, 1, bytes(32), 1, now())
+    signing = KeyringFile(world.original.checkpoint_keys).current().signing
+    anchor = tmp_path / "anchor"
+    anchor.write_text(sign(checkpoint.text, [signing]))
+    assert main(["verify", "--only", "kafka", "--anchor", str(anchor), *where]) == 1
+    said = capsys.readouterr()
+    assert f"The 1 records of {gone.origin} were not checked" in said.out
+    assert "Everything that was signed" not in said.err
+    trust = KeyringFile(world.original.checkpoint_keys).current().trust
+    with Audit(world.original, trust, clickhouse=True, kafka=True) as asked:
+        evidence = Evidence({gone: [Signed(checkpoint, None, frozenset())]})
+        [in_topic] = asked.records(evidence, None)
+        [in_table] = asked.rows(evidence, None)
+    assert (in_topic.proved, in_topic.unchecked) == (0, 1)
+    assert not in_table.good
+
+
+def test_an_anchor_without_a_checkpoint_is_none(world: World, tmp_path: Path) -> None:
+    anchor = tmp_path / "anchor"
+    for text in ("", "\n\n", "keytrail/half", "# none\n\n"):
+        anchor.write_text(text)
+        where = f"--data-dir={world.original.data_dir}"
+        assert main(["verify", "--anchor", str(anchor), where]) == 2
 
 
 def test_nothing_is_alarmed_by_a_new_key_a_sink_that_stores_again_or_kafka_s_retention(world: World) -> None:
