@@ -130,19 +130,36 @@ class Audit:
         verdicts = []
         due = dealt_with(self._topic.cluster) if self._topic else {}
         found = unsigned(self._table.clickhouse, before)
+        if self._topic:  # logs of which the sink has committed nothing
+            due = {each.log: 0 for each in found if self._is_current(each.log)} | due
         behind = {each.log for each in found}
         for log, end in due.items():
             if self._topic and (log in behind or end > before.get(log, 0)):
                 verdict = _tail(self._table.rows, self._topic.records, log, before.get(log, 0), end)
                 verdicts += [] if verdict.good else [verdict]
-        current = self._current()
         for each in found:
-            if each.overdue or (self._topic and each.log.incarnation != current):
+            if each.overdue or not self._may_be_signed(each):
                 verdict = Verdict(each.log, self._table.rows.name)
                 what = f"{each.rows} rows, from offset {each.first} to {each.last}, are in no checkpoint"
                 verdict.problems.append(Problem(each.log, f"{what}, and no notary is going to sign them."))
                 verdicts.append(verdict)
         return found, verdicts
+
+    def _may_be_signed(self, rows: Unsigned) -> bool:
+        """Whether the notary can come to them: Kafka, where it is at hand, has that log and those offsets."""
+        if self._topic is None:
+            return True
+        return self._is_current(rows.log) and rows.last < self._topic.records.end(rows.log)
+
+    def _is_current(self, log: Log) -> bool:
+        """Whether it is a partition of the enriched topic that is there now."""
+        topics = self._topic.cluster.topics([ENRICHED.name]) if self._topic else {}
+        topic = topics.get(ENRICHED.name)
+        return (
+            topic is not None
+            and log.incarnation == topic.incarnation
+            and 0 <= log.partition < topic.partitions
+        )
 
     def named(self, verdicts: Sequence[Verdict]) -> Iterator[Named]:
         """The differences, the first thousand of a log with the ids of their events."""

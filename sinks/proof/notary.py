@@ -12,7 +12,7 @@ A round does, for each log, in this order:
 
 After a kill the next round goes on from the newest checkpoint in the topic or in ClickHouse; tiles without a
 checkpoint mean nothing.  Which records are leaves, and in which order, follows from the topic alone, so two
-notaries at once make checkpoints that agree.
+notaries at once make checkpoints that agree; but their tiles overlap and name nothing any more, so run one.
 """
 
 import logging

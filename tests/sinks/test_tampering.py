@@ -361,6 +361,9 @@ def test_rows_of_no_log_are_found(world: World) -> None:
     for change, said in (
         ("generateUUIDv4() AS kafka_incarnation", "no notary"),
         ("9 AS kafka_partition, toDateTime64('2026-01-01', 3) AS inserted_at", "no notary"),
+        ("9 AS kafka_partition", "no notary"),
+        ("9223372036854775807 AS kafka_offset", "no notary"),
+        ("100000000 AS kafka_offset", "no notary"),
     ):
         world.clickhouse.run(
             f"INSERT INTO tampered.events SELECT * REPLACE({change})"
@@ -373,6 +376,24 @@ def test_rows_of_no_log_are_found(world: World) -> None:
         f" FROM {world.original.database}.events LIMIT 1"
     )
     assert {kind for kind, *_ in audit(world.copy, kafka=True).differences} == {Kind.ADDED}
+    world.restore("events")
+
+
+def test_a_row_that_says_it_is_yet_to_be_stored_is_told_without_kafka(world: World) -> None:
+    world.clickhouse.run(
+        "INSERT INTO tampered.events SELECT * REPLACE(100000000 AS kafka_offset,"
+        f" now() + INTERVAL 1 DAY AS inserted_at) FROM {world.original.database}.events LIMIT 1"
+    )
+    assert any("no notary" in problem for problem in audit(world.copy).problems)
+    world.restore("events")
+
+
+def test_a_row_of_a_partition_that_has_no_log_is_added(world: World) -> None:
+    world.clickhouse.run(
+        "INSERT INTO tampered.events SELECT * REPLACE(3 AS kafka_partition, 0 AS kafka_offset)"
+        f" FROM {world.original.database}.events LIMIT 1"
+    )
+    assert audit(world.copy, kafka=True).differences == {(Kind.ADDED, 3, 0, 0)}
     world.restore("events")
 
 
