@@ -1,4 +1,4 @@
-"""The cookbook's questions over many events: how long each takes, on the product's table and on a plain one.
+"""The cookbook's questions and the reports' over many events: how long each takes, here and on a plain table.
 
     python -m benchmarks.questions [--events 50000000] [--runs 3] [--folder DIR]
 
@@ -26,6 +26,8 @@ from benchmarks.measure import keep
 from keytrail.schemas.settings import HttpSettings
 from keytrail.sinks.clickhouse.http import ClickHouse
 from keytrail.sinks.clickhouse.migrate import SINGLE, apply, committed_migrations
+from keytrail.sinks.reports import REPORTS
+from keytrail.sinks.reports.terms import Separation, Terms
 
 PAGE = Path(__file__).parents[1] / "docs" / "sql-cookbook.md"
 QUESTION = re.compile(r"^## (\d+\. [^\n]*)\n\n```sql\n(.*?)\n```", re.MULTILINE | re.DOTALL)
@@ -44,6 +46,14 @@ _PARAMS = {
     "resource": "db-40",
     "finding": "none",
 }
+
+# The quarter before the last week; of the 800 roles twelve are privileged.
+_TERMS = Terms(
+    "2026-09-20 00:00:00",
+    "2026-12-20 00:00:00",
+    ("role-70?", "role-71", "role-72"),
+    (Separation("two roles", ("role-40",), ("role-41",)),),
+)
 
 _PLAIN_TABLE = """
 CREATE TABLE plain.{table} ENGINE = MergeTree ORDER BY () EMPTY AS SELECT * FROM keytrail.{table}
@@ -171,7 +181,7 @@ def load(server: HttpSettings, events: int) -> None:
     apply(server, PRODUCT, committed_migrations())
     anywhere = ClickHouse(server)
     anywhere.run(f"CREATE DATABASE {PLAIN}")
-    for table in ("events", "keys", "anomalies", "dead_letters"):
+    for table in ("events", "keys", "anomalies", "dead_letters", "checkpoints"):
         anywhere.run(_PLAIN_TABLE.replace("{table}", table))
     plain = ClickHouse(server, database=PLAIN)
     for migration in committed_migrations():
@@ -213,7 +223,8 @@ def bytes_an_event(clickhouse: ClickHouse) -> Mapping[str, float]:
 
 
 def ask_all(server: HttpSettings, runs: int) -> Iterator[Timed]:
-    for question, query in QUESTION.findall(PAGE.read_text()):
+    asked = [*QUESTION.findall(PAGE.read_text()), *report_queries(ClickHouse(server, database=PRODUCT))]
+    for question, query in asked:
         took = {
             database: statistics.median(
                 ask(ClickHouse(server, database=database), query) for _ in range(runs)
@@ -222,6 +233,13 @@ def ask_all(server: HttpSettings, runs: int) -> Iterator[Timed]:
         }
         print(f"{took[PRODUCT]:8,.0f} {took[PLAIN]:8,.0f}  {question}", file=sys.stderr)
         yield Timed(question, took[PRODUCT], took[PLAIN])
+
+
+def report_queries(clickhouse: ClickHouse) -> list[tuple[str, str]]:
+    """Each query of each report once; a chain's are made up as it goes."""
+    asked = (report.answer(clickhouse, {}, _TERMS) for report in REPORTS.values() if report.name != "chain")
+    queries = {section.title: section.query for answer in asked for section in answer.sections}
+    return [(f"report: {title}", query) for title, query in queries.items()]
 
 
 def ask(clickhouse: ClickHouse, query: str) -> float:

@@ -17,6 +17,10 @@ TOPIC = "the topic keytrail.checkpoints"
 ANCHOR = "the anchor"
 # The notary may be between the topic and the table.
 _UNDER_WAY_US = 60_000_000
+_NO_CHANGE = (
+    "A change of keys does not count: no trusted key has signed it, or one that has another successor or has"
+    " ended.  If it is right, add the new key to the trusted ones."
+)
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,7 @@ def gather(
             else:
                 entries.append((TOPIC, None, entry))
     entries += [(ANCHOR, None, Entry(note, b"")) for note in anchor if not note.startswith(TITLE)]
-    problems = [
-        Problem(None, "A change of keys is signed by no trusted key.") for _ in trust.follow(handovers)
-    ]
+    problems = [Problem(None, _NO_CHANGE) for _ in trust.follow(handovers)]
     return _in_order(trust, entries, problems, with_table=tables is not None)
 
 

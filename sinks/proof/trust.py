@@ -80,32 +80,57 @@ class Trust:
 
     def __init__(self, keys: Iterable[TrustedKey]) -> None:
         self._keys = {key.key: key for key in keys}
+        self._handed_over: dict[PublicKey, Handover] = {}
 
     @property
     def keys(self) -> list[TrustedKey]:
         return list(self._keys.values())
 
     def follow(self, handovers: Iterable[str]) -> list[str]:
-        """Take in changes of keys, in any order; gives back those that no trusted key has signed."""
+        """Take in changes of keys, in any order; gives back those that do not count.
+
+        A change counts where a trusted key and the new one have signed it.  A key has one successor: where it
+        has signed two changes, neither counts, or the one that was taken in before.  Of a key that is trusted
+        until some time, and whose successor is not, no change counts: who has stolen it could date one back.
+        """
         left = set(handovers)
-        while taken := {note for note in left if self._take(note)}:
+        while taken := self._take(left):
             left -= taken
         return sorted(left)
 
-    def _take(self, note: str) -> bool:
+    def _take(self, notes: Iterable[str]) -> set[str]:
+        counting = [found for note in notes if (found := self._change(note))]
+        by_key: dict[PublicKey, set[Handover]] = {}
+        for _, key, handover in counting:
+            by_key.setdefault(key, set()).add(handover)
+        taken = set()
+        for note, key, handover in counting:
+            if len(by_key[key]) > 1:
+                continue
+            old = self._keys[key]
+            self._handed_over[key] = handover
+            self._keys[key] = replace(old, until=min(old.until or handover.at, handover.at))
+            self._keys.setdefault(handover.key, TrustedKey(handover.key))
+            taken.add(note)
+        return taken
+
+    def _change(self, note: str) -> tuple[str, PublicKey, Handover] | None:
+        """The note with the trusted key that hands over; None where it does not count."""
         try:
             opened = open_note(note, self._keys)
             handover = Handover.of_text(opened.text)
-            by = [self._keys[key] for key in opened.signed_by if key != handover.key]
-            open_note(note, [handover.key])
+            is_signed_by_new = bool(open_note(note, [handover.key]).signed_by)
         except NoteError:
-            return False
-        counting = [each for each in by if each.until is None or handover.at <= each.until]
-        for old in counting:
-            self._keys[old.key] = replace(old, until=min(old.until or handover.at, handover.at))
-        if counting:
-            self._keys.setdefault(handover.key, TrustedKey(handover.key))
-        return bool(counting)
+            return None
+        old = [key for key in opened.signed_by if key != handover.key]
+        if len(old) != 1 or not is_signed_by_new or not self._may_hand_over(old[0], handover):
+            return None
+        return note, old[0], handover
+
+    def _may_hand_over(self, key: PublicKey, handover: Handover) -> bool:
+        if key in self._handed_over:
+            return self._handed_over[key] == handover
+        return self._keys[key].until is None or handover.key in self._keys
 
     def open(self, note: str) -> Checkpoint:
         """The checkpoint in a note.  Raises `NoteError` where no key that counts has signed it."""

@@ -22,7 +22,7 @@ from keytrail.sinks.proof.leaf import NORMAL, head
 from keytrail.sinks.proof.merkle import Edge, leaf_hash
 from keytrail.sinks.proof.note import NoteError, PrivateKey, sign
 from keytrail.sinks.proof.tiles import Tile, cut, pack, unpack
-from keytrail.sinks.proof.trust import OVERLAP_US, Trust, TrustedKey, hand_over
+from keytrail.sinks.proof.trust import OVERLAP_US, Handover, Trust, TrustedKey, hand_over
 
 PARTITION = 3
 
@@ -164,6 +164,31 @@ def test_keys_are_followed_and_old_ones_count_no_longer_than_they_should() -> No
             trust.open(_note(at, key))
     again = Trust([TrustedKey.of_text(key.text) for key in trust.keys])
     assert again.keys == trust.keys
+    assert again.follow(handovers) == []
+    assert again.keys == trust.keys
+
+
+def test_a_stolen_key_that_was_retired_makes_no_other_key_trusted() -> None:
+    right, stolen = hand_over(FIRST, SECOND, 1_000), hand_over(FIRST, THIRD, 500)
+    followed = Trust([TrustedKey(FIRST.public)])
+    assert followed.follow([right]) == []
+    assert followed.follow([stolen, right]) == [stolen]
+    told = Trust([TrustedKey(FIRST.public, until=1_000), TrustedKey(SECOND.public)])
+    assert told.follow([stolen, right]) == [stolen]
+    alone = Trust([TrustedKey(FIRST.public, until=1_000)])
+    assert alone.follow([stolen]) == [stolen]
+    at_once = Trust([TrustedKey(FIRST.public)])
+    assert at_once.follow([stolen, right]) == sorted([stolen, right])
+    for trust in (followed, told, alone, at_once):
+        with pytest.raises(NoteError, match="No trusted key"):
+            trust.open(_note(400, THIRD))
+
+
+def test_a_key_comes_after_another_only_if_it_signs_so_itself() -> None:
+    one_sided = sign(Handover(SECOND.public, 1_000).text, [FIRST])
+    trust = Trust([TrustedKey(FIRST.public)])
+    assert trust.follow([one_sided]) == [one_sided]
+    assert trust.keys == [TrustedKey(FIRST.public)]
 
 
 def test_a_handover_that_no_trusted_key_signed_changes_nothing() -> None:

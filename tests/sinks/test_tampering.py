@@ -348,7 +348,8 @@ def test_what_was_signed_cannot_be_thinned_out_or_altered(world: World) -> None:
         assert found.differences == set(), how
         world.restore(table)
     world.clickhouse.run(f"INSERT INTO {world.copy.database}.checkpoint_keys VALUES ('x', now(), 'x')")
-    assert audit(world.copy).problems == ["A change of keys is signed by no trusted key."]
+    [problem] = audit(world.copy).problems
+    assert "A change of keys does not count" in problem
     world.restore("checkpoint_keys")
 
 
