@@ -6,14 +6,26 @@ from typing import Final
 from keytrail.schemas.privacy import DataKey, PrivacyError, sealed_with
 from keytrail.sinks.clickhouse.http import ClickHouse
 
-# Events have columns for people; in the other tables a name may stand anywhere.
-_ANYWHERE = "arrayExists(name -> position(formatRow('JSONEachRow', *), name) > 0, {names:Array(String)})"
+# Events have columns for people; in the other tables a name may stand in any column, but as a value of its
+# own: "ann" is not in "anna".  A pseudonym is no part of anything else, and stands in sealed values too.
+_QUOTED = (
+    "position(formatRow('JSONEachRow', *),"
+    " if(match(name, '^person-[0-9a-f]{32}$'), name, toJSONString(name))) > 0"
+)
+# A record that could not be used has bytes as they came: text in Avro's binary form comes after its length,
+# twice it as a byte (up to 63), in JSON between quotes.
+_IN_BYTES = (
+    "position(ifNull(value, ''), concat(char(2 * length(name)), name)) > 0"
+    " OR position(ifNull(value, ''), toJSONString(name)) > 0"
+    " OR position(ifNull(value, ''), concat('\"', name, '\"')) > 0"
+)
+_ANYWHERE = f"arrayExists(name -> {_QUOTED}, {{names:Array(String)}})"
 _WHERE: Final[Mapping[str, str]] = {
     "events": "has({names:Array(String)}, actor_id) OR has({names:Array(String)}, subject) "
     "OR has({names:Array(String)}, approved_by) OR has({names:Array(String)}, key_owner)",
     "keys": _ANYWHERE,
     "anomalies": _ANYWHERE,
-    "dead_letters": _ANYWHERE,
+    "dead_letters": f"{_ANYWHERE} OR arrayExists(name -> {_IN_BYTES}, {{names:Array(String)}})",
 }
 
 Row = Mapping[str, object]

@@ -9,6 +9,7 @@ from keytrail.schemas.records import DeadLetter, Micros, Signal
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.topics import SIGNALS
 from keytrail.stream.at_hand import Slot
+from keytrail.stream.custom.rule import PREFIX
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.detections.verdict import SEVERITIES
 from keytrail.stream.letters import dead_letter
@@ -71,7 +72,7 @@ class SignalReader:
             self._decoders[schema_id] = avro.decoder(Signal, writer, self._reader)
         signal = self._decoders[schema_id](value, wire.HEADER_LENGTH)
         is_verdict = signal.tally is None and signal.triage is None
-        if is_verdict and (signal.rule not in RULES or signal.severity not in SEVERITIES):
+        if is_verdict and not (_is_rule(signal.rule) and signal.severity in SEVERITIES):
             raise SchemaError("A rule or severity that this worker does not know.")
         return signal
 
@@ -86,3 +87,8 @@ class SignalReader:
             schema_id=why.schema_id,
             failed_at=self._clock(),
         )
+
+
+def _is_rule(name: str) -> bool:
+    """Of the catalogue, or of some policy's own."""
+    return name in RULES or name.startswith(PREFIX)

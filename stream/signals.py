@@ -111,9 +111,19 @@ def signal_of(verdict: Verdict, policy_version: str) -> Signal:
 
 
 def routing_key(signal: Signal) -> str:
-    """What a signal's record is keyed by: its entity, or the team where peers or roles come together."""
+    """What a signal's record is keyed by: its entity, or the team where peers or roles come together.
+
+    A decision on a finding goes to where the finding is; one on an exception that is over, to where what it
+    covered is.
+    """
     if signal.profile is not None:
         return f"team:{signal.profile.team}"
+    if signal.triage is not None:
+        rule, cause = signal.rule, signal.cause
+        if rule == "expired_exception":
+            rule, _, cause = cause.partition(" ")
+        team = {"role_sprawl": cause, "role_explosion": signal.entity}.get(rule)
+        return signal.entity if team is None else f"team:{team}"
     return f"team:{signal.entity}" if signal.holdings else signal.entity
 
 

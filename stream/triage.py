@@ -73,8 +73,8 @@ def decision(event: Event, key: KeyAtEvent, signed: Signed, policy_version: str)
 def _may(event: Event, key: KeyAtEvent, signed: Signed) -> bool:
     if key.key is None or key.status != "active" or event.action not in key.key.scope_actions:
         return False
-    return signed.state in ("verified", "unchecked") or (
-        signed.state == "unsigned" and not key.key.secret_version
+    return signed.state == "verified" or (
+        signed.state in ("unsigned", "unchecked") and not key.key.secret_version
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from keytrail.schemas.records import Micros
+from keytrail.stream.detections import unknown_key
 from keytrail.stream.errors import StateFormError
 from keytrail.stream.keys import KeyAtEvent
 from keytrail.stream.store import StateChange, StateStore
@@ -41,7 +42,8 @@ class Uses:
     """Of one key.  `judged_by` names what was known of the key when they were judged, "" for an unknown key.
 
     `places` are (time, offset), in order; `causes` are those of places that have some, by offset, and
-    `older` counts those of uses that are no longer kept.
+    `older` counts those of uses that are no longer kept, for the one rule whose findings may have to be
+    taken back then: an unknown key that is registered after all.
     """
 
     judged_by: str = ""
@@ -55,8 +57,13 @@ class Uses:
         insort(self.places, (at, offset))
         if len(self.places) > KEPT:
             _, oldest = self.places.pop(0)
-            for cause in self.causes.pop(oldest, ()):
+            for cause in filter(_is_taken_back, self.causes.pop(oldest, ())):
                 self.older[cause] = self.older.get(cause, 0) + 1
+
+
+def _is_taken_back(cause: Cause) -> bool:
+    """Whether it is of use to know how often, when the use itself is no longer kept."""
+    return cause.rule == unknown_key.RULE.name
 
 
 class KeyUses:
@@ -135,5 +142,5 @@ def unpack(packed: bytes) -> Uses:
         judged_by,
         list(zip(flat[::2], flat[1::2], strict=True)),
         {offset: tuple(Cause(*cause) for cause in some) for offset, *some in causes},
-        {Cause(*cause): count for cause, count in older},
+        {Cause(*cause): count for cause, count in older if _is_taken_back(Cause(*cause))},
     )

@@ -10,7 +10,11 @@ from keytrail.sinks.clickhouse.http import text
 _KEEP = re.compile(r"([1-9]\d{0,4})\s*([dwy])")
 _DAYS = {"d": 1, "w": 7, "y": 366}
 _SEVERITIES = ("low", "medium", "high", "critical")
-_EVIDENCE = "hasAny(findings, (SELECT groupUniqArray(rule) FROM anomalies WHERE severity IN ({severities})))"
+# An event says which rules it counts against, not how grave it was: the gravest that a rule found counts.
+_EVIDENCE = (
+    "hasAny(findings, (SELECT groupUniqArray(rule) FROM (SELECT rule FROM anomalies GROUP BY rule"
+    " HAVING argMax(severity, indexOf([{every}], severity)) IN ({severities}))))"
+)
 _LISTS = ("actions", "services", "severities")
 
 
@@ -18,8 +22,8 @@ _LISTS = ("actions", "services", "severities")
 class RetentionClass:
     """Events that are kept for `keep_days` after they happened.
 
-    `actions` and `services` are patterns with * and ?, of which one must fit; `severities` are those of
-    findings that the event counts against.  Empty: any.
+    `actions` and `services` are patterns with * and ?, of which one must fit; `severities` are the
+    highest that a rule ever gave which the event counts against.  Empty: any.
     """
 
     name: str
@@ -33,7 +37,8 @@ class RetentionClass:
         """Which rows of `events` it has, in SQL."""
         every = [_any("action", self.actions), _any("service", self.services)]
         if self.severities:
-            every.append(_EVIDENCE.format(severities=", ".join(map(text, self.severities))))
+            some, known = (", ".join(map(text, names)) for names in (self.severities, _SEVERITIES))
+            every.append(_EVIDENCE.format(severities=some, every=known))
         return " AND ".join(each for each in every if each) or "1"
 
 

@@ -17,6 +17,7 @@ from keytrail.schemas.records import Micros
 from keytrail.sinks.clickhouse.http import ClickHouse, text, whole
 from keytrail.sinks.clickhouse.mutations import await_mutations
 from keytrail.sinks.proof.leaf_sql import LEAF_HASH, WITH
+from keytrail.sinks.retention.access import NEEDED
 from keytrail.sinks.retention.classes import RetentionClass, conditions
 from keytrail.sinks.retention.cuts import CUT, digest_of, recorded_cuts
 from keytrail.sinks.retention.holds import PLAIN, held, read_holds
@@ -35,7 +36,7 @@ _COPIED = (
     " recorded_at, producer_id, sequence"
 )
 _DUE = (
-    "SELECT count() AS every, countIf({old} AND {settled} AND NOT ({keep})) AS due,"
+    "SELECT count() AS every, countIf({old} AND {settled} AND NOT ({keep} OR {needed})) AS due,"
     " countIf({old} AND ({keep})) AS kept FROM events WHERE {rows}"
 )
 _PREPARE = (
@@ -52,7 +53,10 @@ _DELETE = (
 
 @dataclass(frozen=True)
 class Due:
-    """Rows of a class: those that happened before `before` are due, but for `held` ones."""
+    """Rows of a class: those that happened before `before` are due, but for `held` ones.
+
+    What says who holds a role now (`NEEDED`) is neither due nor held.
+    """
 
     kept: RetentionClass
     before: Micros
@@ -98,9 +102,10 @@ class Cutting:
             before = Micros(self._clock() - each.keep_days * _DAY)
             old = f"occurred_at < fromUnixTimestamp64Micro({before})"
             [row] = self._clickhouse.rows(
-                _DUE.format(old=old, settled=_SETTLED, keep=keep, rows=condition), timeout_s=_TIMEOUT_S
+                _DUE.format(old=old, settled=_SETTLED, keep=keep, needed=NEEDED, rows=condition),
+                timeout_s=_TIMEOUT_S,
             )
-            due = f"{condition} AND {old} AND {_SETTLED} AND NOT ({keep})"
+            due = f"{condition} AND {old} AND {_SETTLED} AND NOT ({keep} OR {NEEDED})"
             counts = (whole(row, name) for name in ("every", "due", "kept"))
             found.append(Due(each, before, due, *counts))
         return found

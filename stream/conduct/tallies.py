@@ -6,6 +6,7 @@ makes from one address in a day, or with a person's key in an hour.  What was to
 once more where that was forgotten: hearing it again changes nothing.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -22,6 +23,7 @@ MINUTE = 60 * 1_000_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 _MOST_TOLD = 50_000
+_MOST_DEEDS = 500  # of one signal: with the longest texts some 2.5 MB
 _SINCE = "since"
 
 _Place = tuple[str, int, str, str | None]
@@ -97,8 +99,15 @@ class Tallies:
             deed.events = sorted(deed.events)[:KEEP]
 
     def signals(self, policy_version: str) -> list[Signal]:
-        """The tallies since the last call, one a key; they are to be judged by this policy."""
-        told = [self._signal(key_id, key, policy_version) for key_id, key in self._keys.items()]
+        """The tallies since the last call; they are to be judged by this policy.
+
+        One a key, or more where a key did so much that it would not fit a record.
+        """
+        told = [
+            self._signal(key_id, key, deeds, policy_version)
+            for key_id, key in self._keys.items()
+            for deeds in _pieces([_deed(*name, deed) for name, deed in self._open[key_id].items()])
+        ]
         self._keys.clear()
         self._open.clear()
         return told
@@ -113,8 +122,7 @@ class Tallies:
         else:
             self._refusals.restore(key, value)
 
-    def _signal(self, key_id: str, key: Key, policy_version: str) -> Signal:
-        deeds = [_deed(*name, deed) for name, deed in self._open[key_id].items()]
+    def _signal(self, key_id: str, key: Key, deeds: list[Deed], policy_version: str) -> Signal:
         since = self._since.get(_SINCE)
         tally = Tally(
             key_version=key.version,
@@ -142,6 +150,12 @@ class Tallies:
             policy_version=policy_version,
             tally=tally,
         )
+
+
+def _pieces(deeds: list[Deed]) -> Iterator[list[Deed]]:
+    """In pieces that fit a record, however long their texts are."""
+    for start in range(0, len(deeds), _MOST_DEEDS):
+        yield deeds[start : start + _MOST_DEEDS]
 
 
 def _deed(kind: DeedKind, _period: int, action: str, actor: str, network: str | None, deed: _Open) -> Deed:

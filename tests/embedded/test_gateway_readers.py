@@ -166,6 +166,7 @@ def test_a_request_brings_nothing_along_that_leads_round(readers: Readers) -> No
     assert readers.refused("pay", "SELECT 1", additional_table_filters="{}") == READ_ONLY
     assert readers.refused("pay", "SELECT 1", readonly="0") == READ_ONLY
     assert readers.refused("pay", "SELECT 1", implicit_table_at_top_level="events") == READ_ONLY
+    assert readers.refused("pay", "SELECT 1", output_format_schema="a.proto") == READ_ONLY
     assert readers.refused("pay", "SELECT 1", database="system") == DENIED
     assert readers.ask("pay", "SELECT 1", output_format_json_quote_64bit_integers="1").text == "1\n"
 

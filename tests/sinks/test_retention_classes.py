@@ -27,6 +27,7 @@ EVENTS = (
         ([RetentionClass("x", 1, services=("100%_\\",))], ["c"]),
         ([RetentionClass("x", 1, services=("1%", "_t's"))], [""]),
         ([RetentionClass("x", 1, severities=("high", "critical")), RetentionClass("y", 1)], ["a", "bcd"]),
+        ([RetentionClass("x", 1, severities=("low",)), RetentionClass("y", 1)], ["c", "abd"]),
     ],
 )
 def test_an_event_is_of_the_first_class_that_has_it(
@@ -37,6 +38,7 @@ def test_an_event_is_of_the_first_class_that_has_it(
     for condition in conditions(classes):
         [row] = clickhouse.rows(
             "WITH anomalies AS (SELECT 'role_sprawl' AS rule, 'high' AS severity "
+            "UNION ALL SELECT 'role_sprawl', 'low' UNION ALL SELECT 'role_sprawl', 'medium' "
             "UNION ALL SELECT 'missing_reason', 'low') "
             f"SELECT arrayStringConcat(arraySort(groupArray(id))) AS ids FROM ({EVENTS}) WHERE {condition}"
         )

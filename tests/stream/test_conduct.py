@@ -9,7 +9,7 @@ from world import DAY, NOON, SECOND, FixedRegistry, World, event, key
 
 from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Anomaly, Event, Signal
-from keytrail.schemas.topics import SIGNALS
+from keytrail.schemas.topics import MAX_MESSAGE_BYTES, SIGNALS
 from keytrail.stream.at_hand import Slot
 from keytrail.stream.conduct.limits import (
     BurstLimits,
@@ -224,6 +224,22 @@ def test_a_tally_goes_over_the_topic_unchanged() -> None:
     assert read.signal == signal
     fields = {field["name"]: field for field in json.loads(avro.schema_text("signal"))["fields"]}
     assert fields["tally"]["default"] is None
+
+
+def test_what_a_key_does_is_told_in_pieces_that_fit_a_record() -> None:
+    world = World([key()])
+    texts = "\U0001f511" * 600
+    [output] = world.send(
+        *(
+            event(key_id="pk_1", action=f"{number}{texts}", outcome="denied", actor_id=texts)
+            for number in range(1_200)
+        ),
+        batch=2_000,
+    )
+    tallies = [signal.tally for signal in output.signals if signal.tally is not None]
+    assert [len(tally.deeds) for tally in tallies] == [500, 500, 200]
+    encode = avro.encoder(avro.parse(avro.schema_text("signal")))
+    assert all(len(encode(signal)) < MAX_MESSAGE_BYTES for signal in output.signals)
 
 
 def test_networks_are_whole_and_text_that_is_no_address_is_none() -> None:

@@ -6,13 +6,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import NOON, World, event, key
+from world import NOON, FixedRegistry, World, event, key
 
+from keytrail.schemas import avro, wire
+from keytrail.schemas.topics import SIGNALS
+from keytrail.stream.at_hand import Slot
 from keytrail.stream.custom.expression import MOST_CHARACTERS, ExpressionError, compiled
 from keytrail.stream.custom.facts import MOST_ITEMS, SAMPLES
 from keytrail.stream.policies.file import parse_policy, policy_text
 from keytrail.stream.policies.problems import PolicyError
 from keytrail.stream.policy import Policy
+from keytrail.stream.signal_reading import SignalReader
+from keytrail.stream.source import Record
 
 NIGHT = """
 custom_rules:
@@ -50,6 +55,18 @@ def test_a_rule_finds_what_it_says_and_tells_it_in_its_words() -> None:
     assert found.summary == "carol gave ext-1 the role reader without a ticket."
     assert found.remedy == "Ask carol for the ticket."
     assert found.policy_version == world.policies.latest.version
+
+
+def test_its_signals_are_read_from_the_topic() -> None:
+    world = World(policy=policy(NIGHT))
+    [output] = world.send(event(action="grant", role="reader", subject="ext-1", actor_id="carol", reason="r"))
+    [signal] = [signal for signal in output.signals if signal.rule == "custom_contractor_grant"]
+    registry, text = FixedRegistry(), avro.schema_text("signal")
+    datum = avro.encoder(avro.parse(text))(signal)
+    value = wire.frame(registry.register(SIGNALS, text)) + datum
+    reader = SignalReader(registry, lambda: NOON, Slot())  # type: ignore[arg-type]
+    found, dead = reader.read(0, [Record(0, value, b"carol")])
+    assert ([one.signal for one in found], dead) == ([signal], [])
 
 
 def test_a_rule_over_the_key_is_judged_anew_when_the_key_is_known() -> None:

@@ -167,8 +167,17 @@ def test_packed_uses_come_back(judged_by: str, places: list[tuple[int, int]], da
     uses = Uses(judged_by)
     for at, offset in places:
         uses.add(at, offset, tuple(data.draw(st.lists(causes, max_size=2))))
-    uses.older = data.draw(st.dictionaries(causes, st.integers(1, 9), max_size=2))
+    taken_back = causes.map(lambda cause: cause._replace(rule="unknown_key"))
+    uses.older = data.draw(st.dictionaries(taken_back, st.integers(1, 9), max_size=2))
     assert unpack(pack(uses)) == uses
+
+
+def test_what_is_no_longer_kept_is_counted_only_where_it_may_be_taken_back() -> None:
+    uses = Uses()
+    for offset in range(KEPT + 5):
+        unknown = Cause("unknown_key", "key", "pk_1", "")
+        uses.add(offset, offset, (unknown, Cause("outside_change_window", "actor", f"actor-{offset}", "")))
+    assert uses.older == {unknown: 5}
 
 
 def test_the_key_not_used_for_longest_is_forgotten() -> None:

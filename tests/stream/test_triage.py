@@ -13,8 +13,10 @@ from keytrail.schemas.records import Anomaly, Event, Micros
 from keytrail.schemas.signature import Masters
 from keytrail.schemas.triage import ACKNOWLEDGE, CLOSE, attributes_of, resource_of
 from keytrail.stream.backtest import Backtest
+from keytrail.stream.findings import anomaly_id
 from keytrail.stream.keys import KeyDirectory
 from keytrail.stream.policy import Policy, Separation
+from keytrail.stream.signals import routing_key
 
 ADMIN = key("pk_admin", owner="carol", scope_actions=[ACKNOWLEDGE, CLOSE])
 FINDING = ("unknown_key", "pk_lost", "")
@@ -181,6 +183,35 @@ def test_a_key_with_a_secret_must_sign() -> None:
     secret = MASTERS.issue("pk_admin", 1)
     one.send_records([signed(replace(close, event_id=str(uuid.uuid4())), secret, offset=100)])
     assert finding_of(one).status == "closed"
+
+
+def test_where_nobody_can_check_a_key_with_a_secret_closes_nothing() -> None:
+    one, finding = with_finding()
+    one.directory.apply(replace(ADMIN, version=2, secret_version=1, secret_since=NOON - DAY))
+    close = decided(CLOSE, finding)
+    one.send_records([signed(close, MASTERS.issue("pk_admin", 1), offset=100)])
+    assert finding_of(one).status == "open"
+
+
+@pytest.mark.parametrize(
+    ("rule", "entity", "cause", "where"),
+    [
+        ("unknown_key", "pk_lost", "", "pk_lost"),
+        ("role_sprawl", "bob", "payments", "team:payments"),
+        ("role_explosion", "payments", "one holder", "team:payments"),
+        ("expired_exception", "bob", "role_sprawl payments", "team:payments"),
+        ("expired_exception", "pk_lost", "unknown_key", "pk_lost"),
+    ],
+)
+def test_a_decision_goes_to_where_the_finding_is(rule: str, entity: str, cause: str, where: str) -> None:
+    _, finding = with_finding()
+    about = replace(
+        finding, rule=rule, entity=entity, cause=cause, anomaly_id=anomaly_id(rule, "key", entity, cause)
+    )
+    world = World([ADMIN])
+    [output] = world.send(decided(CLOSE, about))
+    [signal] = [signal for signal in output.signals if signal.triage is not None]
+    assert routing_key(signal) == where
 
 
 def test_a_revoked_admin_closes_nothing() -> None:

@@ -24,9 +24,9 @@ _LIMITS = {
     "result_overflow_mode": "throw",
     "allow_introspection_functions": "0",
 }
-# What clients choose about the form of an answer; everything else could lead round the role.
+# What clients choose about the form of an answer.  All else could lead round the role; a schema is a file.
 _FREE_SETTINGS = re.compile(
-    r"output_format_\w+|format_csv_\w+|date_time_output_format|session_timezone|join_use_nulls|extremes"
+    r"output_format_(?!schema)\w+|format_csv_\w+|date_time_output_format|session_timezone|join_use_nulls|extremes"
 )
 # What tells of the tables and the language; the rest of `system` tells of other people's statements.
 _CATALOGUE = frozenset(
