@@ -9,7 +9,7 @@ from keytrail.cli.output import print_json, print_table, progress
 from keytrail.cli.retention_record import Author, Record
 from keytrail.producers.clock import system_clock
 from keytrail.producers.ids import UuidV7
-from keytrail.schemas.errors import UsageError
+from keytrail.schemas.errors import UnavailableError, UsageError
 from keytrail.schemas.settings import sections_below
 from keytrail.sinks.clickhouse.http import ClickHouse
 from keytrail.sinks.retention.classes import RetentionClass, read_classes
@@ -17,6 +17,7 @@ from keytrail.sinks.retention.cuts import CUT, recorded_cuts
 from keytrail.sinks.retention.cutting import Cutting, Due
 
 _SINK_PATIENCE_S = 60.0
+_OTHER_ROWS = "it was told of other rows than `cut_rows` has; none of them were removed."
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +82,8 @@ def _apply(options: argparse.Namespace, classes: Sequence[RetentionClass]) -> in
     record = Record(settings, author_of(options), CUT)
     clickhouse = ClickHouse(settings.clickhouse, database=settings.database)
     cutting = Cutting(clickhouse, settings.database, system_clock)
-    cutting.finish()
+    for cut_id in cutting.finish():
+        progress(f"Cut {cut_id}: {_OTHER_ROWS}")
     cutting.sweep()
     for due in cutting.due(classes):
         _cut(cutting, record, due)
@@ -95,5 +97,6 @@ def _cut(cutting: Cutting, record: Record, due: Due) -> None:
     cut = cutting.prepare(due, UuidV7()())
     record.tell(CUT, UuidV7()(), cut.attributes)
     cutting.await_told(cut.cut_id, _SINK_PATIENCE_S)
-    cutting.finish()
+    if cut.cut_id in cutting.finish():
+        raise UnavailableError(f"Cut {cut.cut_id}: {_OTHER_ROWS}", "See who else writes to `cut_rows`.")
     progress(f"{due.kept.name}: {cut.rows} events from before {show_moment(due.before)} were removed.")

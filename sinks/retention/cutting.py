@@ -4,8 +4,8 @@
 2. The cut is told as an event, with their digest; it is waited for until it is a row.
 3. The rows are removed.
 
-Killed before 2, nothing was removed, and `sweep` takes away what 1 wrote; killed before or in 3, `finish`
-goes on.  What came under a hold meanwhile stays.
+Killed before 2, nothing was removed, and `sweep` takes away what 1 wrote, a day later: until then somebody
+may be about to tell it.  Killed before or in 3, `finish` goes on.  What came under a hold meanwhile stays.
 """
 
 import time
@@ -19,7 +19,7 @@ from keytrail.sinks.clickhouse.mutations import await_mutations
 from keytrail.sinks.proof.leaf_sql import LEAF_HASH, WITH
 from keytrail.sinks.retention.access import NEEDED
 from keytrail.sinks.retention.classes import RetentionClass, conditions
-from keytrail.sinks.retention.cuts import CUT, digest_of, recorded_cuts
+from keytrail.sinks.retention.cuts import CUT, digest_of, recorded_cuts, true_cuts
 from keytrail.sinks.retention.holds import PLAIN, held, read_holds
 
 _DAY = 24 * 3600 * 1_000_000
@@ -111,7 +111,7 @@ class Cutting:
         return found
 
     def prepare(self, due: Due, cut_id: str) -> Prepared:
-        """Writes down where the rows stand; nothing is removed."""
+        """Writes down where the rows stand; nothing is removed.  `cut_id`: a UUID of version 7."""
         self._clickhouse.run(
             _PREPARE.format(
                 copied=_COPIED, constants=WITH, cut_id=text(cut_id), leaf=LEAF_HASH, rows=due.condition
@@ -134,23 +134,29 @@ class Cutting:
                 )
             time.sleep(_POLL_S)
 
-    def finish(self) -> None:
-        """Removes the rows of every cut that was told, but for those that are held now."""
-        if told := self._told():
+    def finish(self) -> list[str]:
+        """Removes the rows of every cut that was told, but for those that are held now.
+
+        Gives the ids of cuts that were told of other rows than `cut_rows` has: of these nothing is removed.
+        """
+        true = true_cuts(self._clickhouse)
+        if true:
             keep = held(read_holds(self._clickhouse))
-            self._delete("events", _OF_CUTS.format(place=_PLACE, cuts=told, keep=keep))
+            self._delete("events", _OF_CUTS.format(place=_PLACE, cuts=_listed(true), keep=keep))
+        return [cut.cut_id for cut in recorded_cuts(self._clickhouse) if cut.cut_id not in true]
 
     def sweep(self) -> None:
-        """Takes away what was written down for cuts that were never told."""
-        told = self._told()
-        self._delete("cut_rows", f"toString(cut_id) NOT IN ({told})" if told else "1")
-
-    def _told(self) -> str:
-        """The ids of cuts that were told, for an IN; "" where there are none."""
-        return ", ".join(text(cut.cut_id) for cut in recorded_cuts(self._clickhouse))
+        """Takes away what was written down, more than a day ago, for cuts that were never told."""
+        told = [cut.cut_id for cut in recorded_cuts(self._clickhouse)]
+        old = f"UUIDv7ToDateTime(cut_id) < fromUnixTimestamp64Micro({self._clock() - _DAY})"
+        self._delete("cut_rows", f"{old} AND toString(cut_id) NOT IN ({_listed(told)})" if told else old)
 
     def _delete(self, table: str, condition: str) -> None:
         [row] = self._clickhouse.rows(_COUNT.format(table=table, rows=condition), timeout_s=_TIMEOUT_S)
         if whole(row, "n"):
             self._clickhouse.run(_DELETE.format(table=table, rows=condition), timeout_s=_TIMEOUT_S)
             await_mutations(self._clickhouse, self._database, table)
+
+
+def _listed(cut_ids: Sequence[str]) -> str:
+    return ", ".join(map(text, cut_ids))

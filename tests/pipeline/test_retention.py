@@ -14,6 +14,7 @@ from keytrail.producers.clock import system_clock
 from keytrail.producers.ids import UuidV7
 from keytrail.producers.publisher import EventPublisher
 from keytrail.schemas.privacy import is_pseudonym
+from keytrail.schemas.records import Micros
 from keytrail.schemas.settings import sections_below
 from keytrail.sinks.retention.classes import read_classes
 from keytrail.sinks.retention.cuts import CUT
@@ -158,9 +159,13 @@ def test_killed_at_any_step_it_is_gone_on_with(
         assert pipeline.command("verify") == 0
 
     # Killed before the cut was told: nothing is removed, and nothing is twice.
-    prepared()
+    untold = prepared().cut_id
     is_all_right()
+    # Who runs it beside must not take it away: it may be told in a moment.
     cutting.sweep()
+    assert written_down(pipeline, untold) == GRANTS
+    Cutting(pipeline.clickhouse, pipeline.settings.database, lambda: Micros(system_clock() + 2 * DAY)).sweep()
+    assert written_down(pipeline, untold) == 0
 
     # Killed before the rows were removed; and some of them came under a hold meanwhile.
     cut = prepared()
@@ -168,6 +173,12 @@ def test_killed_at_any_step_it_is_gone_on_with(
     Record(pipeline.settings, author, CUT).tell(CUT, UuidV7()(), cut.attributes)
     cutting.await_told(cut.cut_id, 60)
     is_all_right()
+    # Told of other rows than were written down: none is removed.
+    one_more = f"SELECT toUUID('{cut.cut_id}'), -1, 'x'"
+    pipeline.clickhouse.run(f"INSERT INTO cut_rows (cut_id, kafka_offset, leaf) {one_more}")
+    assert cutting.finish() == [cut.cut_id]
+    assert counted(pipeline, f"action = 'grant' AND {OLD_DAYS}") == GRANTS
+    pipeline.clickhouse.run("ALTER TABLE cut_rows DELETE WHERE kafka_offset = -1 SETTINGS mutations_sync = 2")
     assert pipeline.command("hold", "add", "--subject", "bob-1", *WHY) == 0
     assert pipeline.command("retention", "apply", *WHY) == 0
     assert counted(pipeline, f"action = 'grant' AND {OLD_DAYS}") == GRANTS // 8
@@ -175,6 +186,13 @@ def test_killed_at_any_step_it_is_gone_on_with(
     is_all_right()
     [held] = [row for row in show(pipeline, capsys) if "held" in row]
     assert (held["due"], held["held"]) == (0, GRANTS // 8)
+
+
+def written_down(pipeline: Pipeline, cut_id: str) -> int:
+    [row] = pipeline.clickhouse.rows(
+        "SELECT count() AS n FROM cut_rows WHERE cut_id = {id:UUID}", params={"id": cut_id}
+    )
+    return int(str(row["n"]))
 
 
 @pytest.mark.parametrize(
