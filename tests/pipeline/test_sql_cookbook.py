@@ -42,14 +42,12 @@ def params(company: Pipeline) -> dict[str, str]:
         "SELECT a.role AS role, b.role AS other FROM current_access AS a "
         "INNER JOIN current_access AS b USING (subject) WHERE a.role < b.role ORDER BY role, other LIMIT 1"
     )[0]
-    middle = (
-        "SELECT toString(quantileExact(0.5)(occurred_at)) AS it FROM access_changes WHERE subject = '{0}'"
-    )
+    late = "SELECT toString(quantileExact(0.9)(occurred_at)) AS it FROM access_changes"
     return {
         "subject": subject,
         "role": str(pair["role"]),
         "other": str(pair["other"]),
-        "day": one(ask, middle.format(subject)),
+        "day": one(ask, late),
         "key": one(ask, most.format("key_id", "events WHERE key_id IN (SELECT key_id FROM keys)")),
         "owner": one(ask, most.format("owner", "keys_current")),
         "resource": one(ask, most.format("resource", "events WHERE resource != ''")),
