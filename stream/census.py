@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from keytrail.schemas.records import RoleHolding, Signal
+from keytrail.schemas.records import Occurrence, RoleHolding, Signal
 from keytrail.stream.detections.role_explosion import RoleFigures, excesses
 from keytrail.stream.errors import StateFormError
 from keytrail.stream.peers import candidate_key
@@ -39,7 +39,10 @@ class KnownRole:
 
 @dataclass
 class TeamRoles:
-    """Figures of one team's roles.  `new_by_day` counts roles by the day of their first grant."""
+    """Figures of one team's roles.  `new_by_day` counts roles by the day of their first grant.
+
+    `latest_at` and `latest_id` are the latest event that was counted: findings name it, whichever came last.
+    """
 
     roles: int = 0
     one_holder: int = 0
@@ -49,6 +52,8 @@ class TeamRoles:
     first_day: int = 1 << 62
     new_by_day: dict[int, int] = field(default_factory=dict)
     excesses: list[str] = field(default_factory=list)
+    latest_at: int = 0
+    latest_id: str = ""
 
     def figures(self, limits: ExplosionLimits) -> RoleFigures:
         return RoleFigures(self.roles, self._new(limits), self.one_holder, self.nobody, self.identical)
@@ -82,13 +87,15 @@ class RoleCensus:
         name = signal.entity
         team = self._teams.get(name) or TeamRoles()
         team.latest_day = max(team.latest_day, signal.last_seen // DAY)
+        seen = [(event.occurred_at, event.event_id) for event in signal.events]
+        team.latest_at, team.latest_id = max([(team.latest_at, team.latest_id), *seen])
         for holding in signal.holdings:
             self._count(name, team, holding)
         self._forget_days(team)
         figures = team.figures(policy.explosion)
         found = excesses(figures, policy)
         for cause in sorted({*found, *team.excesses}):
-            yield _verdict(signal, cause, found.get(cause, 0), figures)
+            yield _verdict(signal, team, cause, found.get(cause, 0), figures)
         team.excesses = sorted(found)
         self._teams.put(name, team)
 
@@ -146,13 +153,15 @@ class RoleCensus:
         return [change for store in self._stores for change in store.take_changes()]
 
 
-def _verdict(about: Signal, cause: str, count: int, figures: RoleFigures) -> Signal:
+def _verdict(about: Signal, of: TeamRoles, cause: str, count: int, figures: RoleFigures) -> Signal:
     team = about.entity
     return replace(
         about,
         cause=cause,
         holds=count > 0,
         count=count,
+        events=[Occurrence(of.latest_at, of.latest_id)],
+        last_seen=of.latest_at,
         summary=f"{count} of the {figures.roles} roles of {team} {_WHAT[cause]}.",
         remedy=f"Have {team} delete the roles that it does not need, and merge those that give the same.",
         details={

@@ -75,13 +75,7 @@ def lasting(findings: Iterable[FindingRow]) -> set[FindingRow]:
     through differs from run to run, and what a key did in between may come later.  What holds in the end does
     not differ (decisions 004 and 025).
     """
-    return {
-        found
-        for found in findings
-        if (found.is_open or found.rule not in PASSING)
-        # Which roles are new is asked at the day that the team's partitions have come to (decision 035).
-        and (found.rule, found.cause) != ("role_explosion", "new")
-    }
+    return {found for found in findings if found.is_open or found.rule not in {*PASSING, "role_sprawl"}}
 
 
 class Pipeline:

@@ -42,15 +42,16 @@ def test_each_rule_is_scored_by_itself() -> None:
 
 
 def test_what_was_taken_back_once_all_had_been_read_is_not_wrong() -> None:
-    found = [finding("role_sprawl", name) for name in ("ada", "bea", "uma", "zoe")]
-    found.append(finding("trust_change", "uma"))
-    over = {finding("role_sprawl", "bea"), finding("role_sprawl", "uma"), finding("trust_change", "uma")}
+    labels = [*LABELS, label("new_network", "ada"), label("new_network", "bea")]
+    names = ("ada", "bea", "uma", "zoe")
+    found = [finding(rule, name) for rule in ("new_network", "role_sprawl") for name in names]
+    over = {finding(rule, name) for rule in ("new_network", "role_sprawl") for name in ("bea", "uma")}
 
-    sprawl, trust = compare(LABELS, found, over)
+    network, sprawl, _ = compare(labels, found, over)
 
-    assert sprawl.found == (finding("role_sprawl", "ada"), finding("role_sprawl", "bea"))
-    assert sprawl.wrong == (finding("role_sprawl", "zoe"),)
-    assert trust.wrong == (finding("trust_change", "uma"),)
+    assert network.found == (finding("new_network", "ada"), finding("new_network", "bea"))
+    assert network.wrong == (finding("new_network", "zoe"),)
+    assert sprawl.wrong == (finding("role_sprawl", "uma"), finding("role_sprawl", "zoe"))
 
 
 def test_the_total_counts_findings_not_rules() -> None:

@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import DAY, NOON, SECOND, World, event
 
+from keytrail.producers.simulation import Simulation
 from keytrail.schemas.records import Event
 from keytrail.stream.census import RoleCensus
 from keytrail.stream.policy import ExplosionLimits, Policy
@@ -189,3 +191,21 @@ def _counted(
         else:
             held = {other: team for other, team in held.items() if other[0] != one.whose}
     return held, known, gives
+
+
+def test_the_order_in_which_partitions_are_read_makes_no_difference() -> None:
+    simulation = Simulation(5_000, seed=5)
+    keys, events = list(simulation.keys()), list(simulation.events())
+
+    def found(some: Iterable[Event]) -> set[tuple[str, str, int, tuple[str, ...]]]:
+        world = World(keys, clock=lambda: events[-1].occurred_at)
+        world.send(*some)
+        return {
+            (a.entity, a.cause, a.count, tuple(a.evidence))
+            for a in world.current().values()
+            if a.rule == "role_explosion" and a.status != "resolved"
+        }
+
+    in_time = found(events)
+    assert {cause for _, cause, *_ in in_time} >= {"new", "one holder", "nobody"}
+    assert found(sorted(events, key=lambda one: crc32(one.whose.encode()) % 4)) == in_time
