@@ -20,7 +20,7 @@ from keytrail.producers.key_registry import Edit, KeyRegistry
 from keytrail.schemas.records import Anomaly, Event, Key, Micros
 from keytrail.schemas.settings import Settings
 from keytrail.sinks.anomaly_reader import AnomalyReader
-from keytrail.stream.auto_suspend import concerns, hindrance, marked
+from keytrail.stream.auto_suspend import concerns, hindrance, is_grave, marked
 from keytrail.stream.policy import AutoSuspend
 
 ACTOR = "keytrail"
@@ -63,6 +63,8 @@ class Suspender:
 
         Blocks.  Raises `UnavailableError` where Kafka or the registry is away; nothing was done then, or all.
         """
+        if not is_grave(finding):
+            return
         allowed = policy_in_force(self._settings.kafka).auto_suspend
         if not concerns(finding, allowed):
             return

@@ -18,12 +18,12 @@ _OPEN = ("open", "updated")
 
 def concerns(finding: Anomaly, settings: AutoSuspend) -> bool:
     """True for an open critical finding about a key, of a rule that may suspend."""
-    return (
-        finding.rule in settings.rules
-        and finding.severity == "critical"
-        and finding.entity_type == "key"
-        and finding.status in _OPEN
-    )
+    return finding.rule in settings.rules and is_grave(finding)
+
+
+def is_grave(finding: Anomaly) -> bool:
+    """True for an open critical finding about a key: of another kind no policy lets a key be suspended."""
+    return finding.severity == "critical" and finding.entity_type == "key" and finding.status in _OPEN
 
 
 def hindrance(
