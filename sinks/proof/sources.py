@@ -39,8 +39,13 @@ _SET_ASIDE = (
     " WHERE source_topic = {topic:String} AND source_partition = {partition:Int32}"
     " AND source_offset >= {first:Int64} AND source_offset < {end:Int64}"
 )
-# Compiled, so long an expression is no faster, and compiling it takes seconds; large sorts go to disk.
-_SETTINGS = {"compile_expressions": "0", "max_bytes_before_external_sort": "1000000000"}
+# Compiled, so long an expression is no faster, and compiling it takes seconds; with blocks of a megabyte,
+# as is usual, calling so many functions costs more than what they do; large sorts go to disk.
+_SETTINGS = {
+    "compile_expressions": "0",
+    "preferred_block_size_bytes": "20000000",
+    "max_bytes_before_external_sort": "1000000000",
+}
 _ROW = np.dtype([("offset", "<i8"), ("hash", f"V{HASH_BYTES}")])
 
 
