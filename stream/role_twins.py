@@ -8,7 +8,7 @@ their rarer permissions, as prefix filtering does for similarity joins (Chaudhur
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from math import ceil
 
 from keytrail.stream.role_model import RoleModel
@@ -42,11 +42,11 @@ def twins(model: RoleModel) -> list[Twins]:
         for one, other in pairwise(names)
     )
     near = (
-        Twins(*sorted((by_content[one][0], by_content[other][0])), len(one ^ other), len(one | other))
+        Twins(by_content[one][0], by_content[other][0], len(one ^ other), len(one | other))
         for one, other in _near(by_content)
         if not _is_built_on(model, by_content[one][0], by_content[other][0])
     )
-    return list(islice((each for some in (same, near) for each in some), _MOST))
+    return list(islice(chain(same, near), _MOST))
 
 
 def _near(contents: Iterable[frozenset[str]]) -> Iterator[tuple[frozenset[str], frozenset[str]]]:

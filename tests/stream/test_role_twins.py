@@ -19,7 +19,7 @@ def model(**roles: str) -> RoleModel:
 def test_the_same_come_before_the_nearly_same() -> None:
     assert twins(model(a="pqrst", b="tsrqp", c="pqrs", d="xy", e="", f="")) == [
         Twins("a", "b", 0, 5),
-        Twins("a", "c", 1, 5),
+        Twins("c", "a", 1, 5),
     ]
 
 
@@ -35,7 +35,7 @@ def test_there_are_a_hundred_at_most() -> None:
 @given(st.lists(st.frozensets(st.sampled_from("abcdefghij"), min_size=1), max_size=10, unique=True))
 def test_no_pair_is_missed_and_none_is_invented(contents: list[frozenset[str]]) -> None:
     every = {f"r{number}": "".join(sorted(given)) for number, given in enumerate(contents)}
-    found = {(pair.one, pair.other) for pair in twins(model(**every))}
+    found = {tuple(sorted((pair.one, pair.other))) for pair in twins(model(**every))}
     assert found == {
         (one, other)
         for one, other in combinations(sorted(every), 2)
