@@ -122,10 +122,11 @@ class Outbox:
 
     def waiting(self) -> Waiting:
         with self._lock:
-            memory = [*self._waiting][:1]
             held = [sealed.recorded_at for sealed in (*self._window[:1], *self._hand[:1])]
             ages = [*held, *([self._oldest_spooled] if self._oldest_spooled is not None else [])]
-            ages += [recorded_at for _, recorded_at, *_ in memory]
+            # The worker may take the last of them meanwhile.
+            with suppress(IndexError):
+                ages.append(self._waiting[0][1])
             return Waiting(
                 recorded=self._sequence,
                 delivered=self._delivered,

@@ -39,11 +39,11 @@ _SET_ASIDE = (
     " WHERE source_topic = {topic:String} AND source_partition = {partition:Int32}"
     " AND source_offset >= {first:Int64} AND source_offset < {end:Int64}"
 )
-# Compiled, so long an expression is no faster, and compiling it takes seconds; with blocks of a megabyte,
-# as is usual, calling so many functions costs more than what they do; large sorts go to disk.
+# Compiled, so long an expression is no faster, and compiling it takes seconds; hashes are sorted, not the
+# columns that they are made of; large sorts go to disk.
 _SETTINGS = {
     "compile_expressions": "0",
-    "preferred_block_size_bytes": "20000000",
+    "query_plan_execute_functions_after_sorting": "0",
     "max_bytes_before_external_sort": "1000000000",
 }
 _ROW = np.dtype([("offset", "<i8"), ("hash", f"V{HASH_BYTES}")])
