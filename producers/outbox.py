@@ -265,6 +265,9 @@ class Outbox:
         """Move what waits in memory to the spool, where there is one that takes it, so many hands at most."""
         if self._spool is None:
             return
+        if not self._spool_fails:
+            # Into the spool as well: so they are known even if this process ends before Kafka is back.
+            self._tell_losses()
         try:
             self._spool.adopt()
             while most > 0 and (self._hand or self._take_in_hand()):
@@ -291,7 +294,6 @@ class Outbox:
                 self._count(loss)
                 self._spooled -= loss.count if loss.producer_id == self._producer_id else 0
         self._warn_of_losses()
-        # Into the spool as well: so it is known even if this process ends before Kafka is back.
         self._tell_losses(now=True)
 
     def _take_in_hand(self) -> bool:
