@@ -6,7 +6,7 @@ anomalies ack` or `close`, with a key that may. With t the use, and r the first 
     there is no r within reviews.hours of t, by the events' times, and the stream is past that
 
 The time is that of the stream, as for `audit_silence`, with two hours for events that come late; uses in one
-minute count as one, and a finding's times are begins of minutes. The count is the number of uses that wait, or
+minute count as one, and a finding's times are begins of minutes. The count is that of the uses that wait, or
 waited for the same review: the first hundred. One finding a key; it resolves once a review comes, and opens
 again with a further use that is not reviewed. False positives: reviews that are kept elsewhere; close the
 finding from there.
