@@ -18,9 +18,11 @@ from keytrail.stream.conduct.limits import (
     NetworkLimits,
     RefusalLimits,
     SharingLimits,
+    TravelLimits,
 )
 from keytrail.stream.conduct.tallies import network_of
 from keytrail.stream.detections.catalogue import CONDUCT_RULES
+from keytrail.stream.places import Place
 from keytrail.stream.policy import Policy, RuleSetting
 from keytrail.stream.signal_reading import SignalReader
 from keytrail.stream.source import Record
@@ -35,6 +37,13 @@ POLICY = Policy(
     networks=NetworkLimits(days=2, days_of_use=2),
     sharing=SharingLimits(actors=2),
     cadence=CadenceLimits(hours=3),
+    travel=TravelLimits(
+        speed_kmh=100,
+        places=(
+            Place("Berlin", ("192.0.2.0/24",), 52.5, 13.4),
+            Place("Munich", ("198.51.100.0/24", "2001:db8::/48"), 48.1, 11.6),
+        ),
+    ),
 )
 KEYS = (
     key("pk_person"),

@@ -170,8 +170,8 @@ def test_the_same_content_has_the_same_version_in_whatever_order_it_is_written()
             "version: 1\n!!python/name:os.system x: 1\n",
             "2: x is no field; there are: version, privileged_roles, escalation_permissions, "
             "separations, sprawl, explosion, flapping, movers, change_windows, lineage, orphans, burst, "
-            "refusals, dormancy, networks, sharing, cadence, reviews, silence, signing, auto_suspend, "
-            "rules, exceptions, severity_shifts, custom_rules.",
+            "refusals, dormancy, networks, sharing, cadence, travel, reviews, silence, signing, "
+            "auto_suspend, rules, exceptions, severity_shifts, custom_rules.",
         ),
         (
             "version: 1\nsigning: " + "[" * 30,
