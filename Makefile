@@ -24,8 +24,8 @@ $(READY): requirements.lock pyproject.toml
 demo: setup ## start the embedded stack, send a scenario, show findings and SQL answers, stop
 	$(BIN)/keytrail demo
 
-test: setup ## the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+test: setup ## the whole test suite, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 faults: setup ## kill, stall and cut off every part in random order under load (FAULTS=200), then check the books
 	$(BIN)/python -m pytest tests/faults -m faults --faults $(or $(FAULTS),200) $(ARGS)

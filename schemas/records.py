@@ -206,7 +206,7 @@ class RoleHolding:
     """A role that one subject more (1) or one less (-1) holds, or that was granted anew (0).
 
     `permissions` is a digest, "" where none are stated; `since` is the time of the latest change, and `first`
-    that of the first grant.
+    that of the first grant.  `holder` is a digest of the subject, 16 hex digits, "" from an earlier version.
     """
 
     role: str
@@ -214,6 +214,7 @@ class RoleHolding:
     permissions: str
     since: Micros
     first: Micros
+    holder: str = ""
 
 
 # A service reported, a break-glass key was used, or its use was reviewed.

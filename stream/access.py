@@ -11,8 +11,8 @@ from keytrail.schemas.records import Event, Micros, Occurrence
 from keytrail.stream.membership import Membership, stated_team
 from keytrail.stream.role import DAY, Role, Turn
 
-# Of its roles' names and permissions, as UTF-8: its state must fit a Kafka record.  In JSON a byte may take
-# six, and each role takes up to 4,500 bytes of turns and teams besides.
+# Of its roles' names, permissions and places, as UTF-8: its state must fit a Kafka record.  In JSON a byte
+# may take six, and each role takes up to 4,500 bytes of turns and teams besides.
 MAX_BYTES = 500_000
 _HOLDS = frozenset({"grant", "revoke", "delete"})
 MAX_ROLES = 1_000  # of one subject; more are not followed: it has long been flagged
@@ -124,14 +124,16 @@ class SubjectAccess:
         self._held = None
         others = self._size() - role.bytes_named(name)
         if others + now.bytes_named(name) > MAX_BYTES:
-            now.permissions = ()  # the role is followed, what it gives is not compared
+            # The role is followed; what it gives, and where, is not compared.
+            now.permissions, now.environment, now.resource = (), "", ""
         self._bytes = others + now.bytes_named(name)
         role.held, role.changed, role.permissions = now.held, now.changed, now.permissions
         role.ends_day, role.team = now.ends_day, now.team
+        role.environment, role.resource = now.environment, now.resource
         return True
 
     def _size(self) -> int:
-        """Bytes of names and permissions."""
+        """Bytes of names, permissions and places."""
         if self._bytes is None:
             self._bytes = sum(role.bytes_named(name) for name, role in self.roles.items())
         return self._bytes
@@ -148,7 +150,15 @@ class SubjectAccess:
 
 def _granted(event: Event, at: Occurrence) -> Role:
     ends = -1 if event.expires_at is None else event.expires_at // DAY
-    return Role(True, at, tuple(event.permissions), ends_day=ends, team=stated_team(event))
+    return Role(
+        True,
+        at,
+        tuple(event.permissions),
+        ends_day=ends,
+        team=stated_team(event),
+        environment=event.environment or "",
+        resource=event.resource or "",
+    )
 
 
 def _key(at: Occurrence) -> tuple[Micros, str]:

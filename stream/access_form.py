@@ -1,6 +1,6 @@
 """The form in which what a subject holds is stored; states of earlier forms are still read.
 
-Names of roles stand once: what was said of a role names it by its place among them.
+Names of roles, and the places they were granted for, stand once: all else names them by their number.
 """
 
 import json
@@ -13,7 +13,7 @@ from keytrail.stream.errors import StateFormError
 from keytrail.stream.membership import Membership, Sight
 from keytrail.stream.role import DAY, Role, Turn
 
-FORM = 3
+FORM = 4
 _json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -21,8 +21,10 @@ def pack(access: SubjectAccess) -> bytes:
     """The state as stored; see `unpack`."""
     teams = list(access.membership.sights)
     place_of_team = {team: place for place, team in enumerate(teams)}
+    spots = list(dict.fromkeys((role.environment, role.resource) for role in access.roles.values()))
+    number_of_spot = {spot: number for number, spot in enumerate(spots)}
     place_of_role = {name: place for place, name in enumerate(access.roles)}
-    roles = {name: _pack_role(role, place_of_team) for name, role in access.roles.items()}
+    roles = {name: _pack_role(role, place_of_team, number_of_spot) for name, role in access.roles.items()}
     deleted = [access.deleted.occurred_at, access.deleted.event_id] if access.deleted else None
 
     def places(names: Iterable[str]) -> list[int | str]:
@@ -42,6 +44,7 @@ def pack(access: SubjectAccess) -> bytes:
             places(access.overdue),
             places(access.flapping),
             sorted(access.left_teams),
+            spots,
         ]
     ).encode()
 
@@ -50,17 +53,21 @@ def unpack(packed: bytes) -> SubjectAccess:
     form, *fields = json.loads(packed)
     if form in (1, 2):
         return _unpack_old(fields if form == 2 else [*fields, [], []])
-    if form != FORM:
+    if form == 3:
+        # Before environments and resources of grants were kept.
+        roles = {name: [*packed[:8], 0, *packed[8:]] for name, packed in fields[0].items()}
+        fields = [roles, *fields[1:], [("", "")]]
+    elif form != FORM:
         raise StateFormError("subject", form)
     roles, sights, latest, deleted, reported_team, reported_roles, redundant, toxic, *rest = fields
-    overdue, flapping, left_teams = rest
+    overdue, flapping, left_teams, spots = rest
     teams, names = list(sights), list(roles)
 
     def named(places: list[int | str]) -> set[str]:
         return {names[place] if isinstance(place, int) else place for place in places}
 
     return SubjectAccess(
-        roles={name: _unpack_role(role, teams) for name, role in roles.items()},
+        roles={name: _unpack_role(role, teams, spots) for name, role in roles.items()},
         membership=Membership({team: Sight(*sight) for team, sight in sights.items()}),
         latest_day=latest,
         deleted=Occurrence(*deleted) if deleted else None,
@@ -77,7 +84,9 @@ def unpack(packed: bytes) -> SubjectAccess:
 _Packed = list[int | str | list[str]]
 
 
-def _pack_role(role: Role, place_of_team: dict[str, int]) -> _Packed:
+def _pack_role(
+    role: Role, place_of_team: dict[str, int], number_of_spot: dict[tuple[str, str], int]
+) -> _Packed:
     changed, turns = role.changed, role.turns
     packed: _Packed = [
         int(role.held),
@@ -88,6 +97,7 @@ def _pack_role(role: Role, place_of_team: dict[str, int]) -> _Packed:
         role.ends_day,
         place_of_team.get(role.team, role.team),
         place_of_team.get(role.told_team, role.told_team),
+        number_of_spot[role.environment, role.resource],
     ]
     if len(turns) > 1 or (turns and turns[0] != role.only_turn()):
         for turn in turns:
@@ -95,8 +105,8 @@ def _pack_role(role: Role, place_of_team: dict[str, int]) -> _Packed:
     return packed
 
 
-def _unpack_role(packed: list[Any], teams: list[str]) -> Role:
-    held, at, event_id, permissions, used, ends, team, told_team, *flat = packed
+def _unpack_role(packed: list[Any], teams: list[str], spots: list[list[str]]) -> Role:
+    held, at, event_id, permissions, used, ends, team, told_team, spot, *flat = packed
     return Role(
         held == 1,
         Occurrence(at, event_id),
@@ -106,6 +116,7 @@ def _unpack_role(packed: list[Any], teams: list[str]) -> Role:
         teams[team] if isinstance(team, int) else team,
         teams[told_team] if isinstance(told_team, int) else told_team,
         [Turn(flat[n], flat[n + 1], flat[n + 2] == 1) for n in range(0, len(flat), 3)] if flat else [],
+        *spots[spot],
     )
 
 

@@ -15,6 +15,7 @@ from keytrail.stream.conduct.limits import (
     SharingLimits,
     TravelLimits,
 )
+from keytrail.stream.role_model import DescribedRole, RoleModel
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,20 @@ class AutoSuspend:
 
 @dataclass(frozen=True)
 class Separation:
-    """Duties that nobody should hold together: a role like one of `first`, another like one of `second`."""
+    """Duties that nobody should hold together; see `detections.toxic_combination`.
+
+    `first` and `second` are patterns of roles, `..._permissions` of what roles permit.  Roles count that were
+    granted in one of `environments`, and together where both are for the same thing: `within` is "anything",
+    "environment" or "resource".
+    """
 
     name: str
-    first: tuple[str, ...]
-    second: tuple[str, ...]
+    first: tuple[str, ...] = ()
+    second: tuple[str, ...] = ()
+    first_permissions: tuple[str, ...] = ()
+    second_permissions: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ("*",)
+    within: str = "anything"
 
 
 @dataclass(frozen=True)
@@ -190,6 +200,7 @@ class Policy:
         "owner",
         "*:*",
     )
+    privileged_permissions: tuple[str, ...] = ()
     # What lets its holder give itself more.
     escalation_permissions: tuple[str, ...] = (
         "iam:Attach*Policy",
@@ -204,8 +215,15 @@ class Policy:
         "*.grant-roles",
         "*.issue-keys",
     )
+    roles: tuple[DescribedRole, ...] = ()
     separations: tuple[Separation, ...] = (
-        Separation("payments", ("*-payment-creator",), ("*-payment-approver",)),
+        Separation(
+            "payments",
+            ("*-payment-creator",),
+            ("*-payment-approver",),
+            ("*.payment.create",),
+            ("*.payment.approve",),
+        ),
         Separation("code and release", ("*-code-author",), ("*-release-approver",)),
     )
     sprawl: SprawlLimits = field(default_factory=SprawlLimits)
@@ -239,6 +257,11 @@ class Policy:
     exceptions: tuple[Exemption, ...] = ()
     custom_rules: tuple[CustomRule, ...] = ()
     severity_shifts: tuple[SeverityShift, ...] = ()
+
+    @cached_property
+    def role_model(self) -> RoleModel:
+        """The described roles, taken apart."""
+        return RoleModel(self.roles)
 
     @cached_property
     def version(self) -> str:

@@ -125,9 +125,9 @@ class EventReader:
 
     def read(self, record: SourceRecord) -> Readable | Unreadable:
         self._at_hand.mark(record.offset)
-        if record.offset == self._at_hand.poison:
-            return POISON
         value = record.value
+        if record.offset == self._at_hand.poison:
+            return replace(POISON, schema_id=wire.schema_id_of(value or b""))
         if value is None:
             if isinstance(record, LostRecord):
                 return LOST

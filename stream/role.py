@@ -24,7 +24,8 @@ class Role:
     """Days are counted since 1970; -1: never used, or granted without an end.
 
     `team` is the subject's as the latest grant stated it, "" where it stated none or the role is not held;
-    `told_team` is the one that counts the subject as a holder.  `turns` are the `KEPT_TURNS` latest grants
+    `told_team` is the one that counts the subject as a holder.  `environment` and `resource` are the latest
+    grant's, "" where it names none or the role is not held.  `turns` are the `KEPT_TURNS` latest grants
     and revokes within `TURNS_LAST` of the last, in order, and none where the latest change is the only one.
     """
 
@@ -36,6 +37,8 @@ class Role:
     team: str = ""
     told_team: str = ""
     turns: list[Turn] = field(default_factory=list)
+    environment: str = ""
+    resource: str = ""
 
     @property
     def day(self) -> int:
@@ -60,5 +63,6 @@ class Role:
         return turn in self.turns
 
     def bytes_named(self, name: str) -> int:
-        """What its name and permissions take as UTF-8."""
-        return sum(len(text.encode()) for text in (name, *self.permissions))
+        """What its name, permissions and place take as UTF-8."""
+        texts = (name, *self.permissions, self.environment, self.resource)
+        return sum(len(text.encode()) for text in texts)

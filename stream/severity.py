@@ -4,6 +4,7 @@ from keytrail.schemas.records import Event
 from keytrail.stream.detections.verdict import SEVERITIES
 from keytrail.stream.patterns import matches_any
 from keytrail.stream.policy import Policy
+from keytrail.stream.privilege import is_privileged
 
 
 def shifted(severity: str, rule: str, event: Event, policy: Policy) -> str:
@@ -12,7 +13,7 @@ def shifted(severity: str, rule: str, event: Event, policy: Policy) -> str:
         if (
             matches_any(shift.rules, rule)
             and matches_any(shift.environments, event.environment or "")
-            and (not shift.privileged or matches_any(policy.privileged_roles, event.role or ""))
+            and (not shift.privileged or is_privileged(event.role or "", event.permissions, policy))
         ):
             step = SEVERITIES.index(severity) + shift.by
             return SEVERITIES[min(max(step, 0), len(SEVERITIES) - 1)]

@@ -126,14 +126,13 @@ def tiles_lead_to(edge: Edge, tiles: Sequence[Tile], size: int, root: bytes) -> 
 
 def describe(tiles: Sequence[Tile], run: Run) -> bool:
     """Whether the tiles' offsets and tags are those of these leaves."""
-    if sum(len(tile.offsets) for tile in tiles) != len(run):
+    if any(sum(map(len, each)) != len(run) for each in ([t.offsets for t in tiles], [t.tags for t in tiles])):
         return False
-    offsets = [tile.offsets for tile in tiles] or [Run.none().offsets]
-    tags = [tile.tags for tile in tiles] or [tags_of(b"")]
-    return bool(
-        np.array_equal(np.concatenate(offsets), run.offsets)
-        and np.array_equal(np.concatenate(tags), tags_of(run.hashes))
-    )
+    if not tiles:
+        return True
+    tags, known = (np.concatenate(each) for each in zip(*((t.tags, t.tag_masks) for t in tiles), strict=True))
+    offsets = np.concatenate([tile.offsets for tile in tiles])
+    return np.array_equal(offsets, run.offsets) and np.array_equal(tags, tags_of(run.hashes) & known)
 
 
 def by_tiles(tiles: Sequence[Tile], run: Run) -> list[Difference]:
@@ -149,22 +148,15 @@ def by_tiles(tiles: Sequence[Tile], run: Run) -> list[Difference]:
             len(part) == len(tile.offsets) and tuple(range_nodes(tile.first_leaf, part.hashes)) == tile.nodes
         )
         if not same:
-            marks = {
-                o: int(t).to_bytes(2, "big") for o, t in zip(tile.offsets.tolist(), tile.tags, strict=False)
-            }
             first, end_offset = int(tile.offsets[0]), int(tile.offsets[-1])
             unclear = Difference(Kind.UNCLEAR, first, end_offset, len(tile.offsets))
-            found += by_marks(marks, part) or [unclear]
+            found += by_marks(dict(tile.marks()), part) or [unclear]
     return found
 
 
 def marks_of(tiles: Sequence[Tile]) -> dict[int, bytes]:
     """How the hash at each offset begins."""
-    return {
-        offset: tag.to_bytes(2, "big")
-        for tile in tiles
-        for offset, tag in zip(tile.offsets.tolist(), tile.tags.tolist(), strict=False)
-    }
+    return {offset: mark for tile in tiles for offset, mark in tile.marks()}
 
 
 def by_marks(marks: Mapping[int, bytes], run: Run) -> list[Difference]:

@@ -1,15 +1,17 @@
 """The hash of a row's leaf as a ClickHouse expression: the normal form (`leaf`) made of the table's columns.
 
-It spells out Avro's binary encoding, since no function of ClickHouse's gives a row's datum.  The length of a
-text below 256 bytes, as nearly all are, is looked up; other numbers are made seven bits a byte.  ClickHouse
-needs a tenth of a second and more to analyse the whole, so it is kept short.
+It spells out Avro's binary encoding, since no function of ClickHouse's gives a row's datum.  ClickHouse needs
+a tenth of a second to analyse the whole and evaluates each branch at a price, so it is kept short and without
+branches where it can be.
 """
 
 from keytrail.schemas.varint import zigzag
 from keytrail.sinks.proof.leaf import FIELDS, NORMAL, VERSION, Field
 
-_SHORT = 256
 _LONG_BYTES = 10
+# Of a length, which is doubled (zigzag): below 2^20.  An event is smaller (`reading.MAX_VALUE_BYTES`), and a
+# row with a longer text never has another's leaf, since that one would have to be as long.
+_LENGTH_BYTES = 3
 _NULL = "'\\x00'"
 _PRESENT = "'\\x02'"
 _END = "'\\x00'"
@@ -19,16 +21,8 @@ def _bytes(value: bytes) -> str:
     return "'" + "".join(f"\\x{byte:02x}" for byte in value) + "'"
 
 
-def _array(values: list[bytes]) -> str:
-    return f"[{', '.join(map(_bytes, values))}]"
-
-
-_NAMES = {
-    "text_sizes": _array([zigzag(size) for size in range(_SHORT)]),
-    "optional_sizes": _array([b"\x02" + zigzag(size) if size else b"\0" for size in range(_SHORT)]),
-    # The last digits of what is longer; a zigzag of n is twice n.
-    "last_digits": _array([zigzag(-(n // 2) - 1 if n % 2 else n // 2) for n in range(_SHORT)]),
-}
+# What the expression speaks of more than once.
+_NAMES: dict[str, str] = {}
 
 
 def _named(name: str, meaning: str) -> str:
@@ -52,32 +46,33 @@ def _long(name: str, number: str) -> str:
     return f"substring(char({digits}), 1, {last}), char(bitAnd(bitShiftRight({whole}, 7 * {last}), 127))"
 
 
-def _length(size: str) -> str:
-    """Of 256 or more: up to three digits, and the rest, which is below 256, looked up."""
+def _length(size: str) -> tuple[str, str]:
+    """All digits there could be, as arguments of `char`, and how many of them count."""
+    doubled = f"({size} * 2)"
+    more = [f"({doubled} >= {1 << 7 * at})" for at in range(1, _LENGTH_BYTES)]
+    digits = [f"bitOr({_digit(doubled, at)}, {more[at]} * 128)" for at in range(_LENGTH_BYTES - 1)]
+    digits.append(f"bitShiftRight({doubled}, {7 * (_LENGTH_BYTES - 1)})")
+    return ", ".join(digits), " + ".join(["1", *more])
 
-    def spelled(digits: int) -> str:
-        first = ", ".join(f"{_digit(f'({size} * 2)', at)} + 128" for at in range(digits))
-        return f"concat(char({first}), last_digits[bitShiftRight({size}, {7 * digits - 1}) + 1])"
 
-    return (
-        f"multiIf({size} < {_SHORT << 6}, {spelled(1)}, {size} < {_SHORT << 13}, {spelled(2)}, {spelled(3)})"
-    )
+def _count(size: str) -> str:
+    digits, count = _length(size)
+    return f"substring(char({digits}), 1, {count})"
 
 
 def _text(column: str, size: str) -> str:
     """Two arguments of `concat`."""
-    return f"if({size} < {_SHORT}, text_sizes[{size} + 1], {_length(size)}), {column}"
+    return f"{_count(size)}, {column}"
 
 
 def _optional_text(column: str, size: str) -> str:
-    """Two arguments of `concat`."""
-    long = f"concat({_PRESENT}, {_length(size)})"
-    return f"if({size} < {_SHORT}, optional_sizes[{size} + 1], {long}), {column}"
+    """Two arguments of `concat`; an empty text is null, one byte."""
+    digits, count = _length(size)
+    return f"substring(char(({size} > 0) * 2, {digits}), 1, ({size} > 0) + {count}), {column}"
 
 
 def _items(size: str, each: str) -> str:
-    count = f"if({size} < {_SHORT}, text_sizes[{size} + 1], {_length(size)})"
-    return f"if({size} = 0, {_END}, concat({count}, arrayStringConcat({each}), {_END}))"
+    return f"if({size} = 0, {_END}, concat({_count(size)}, arrayStringConcat({each}), {_END}))"
 
 
 def _column(field: Field) -> str:

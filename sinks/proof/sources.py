@@ -39,8 +39,13 @@ _SET_ASIDE = (
     " WHERE source_topic = {topic:String} AND source_partition = {partition:Int32}"
     " AND source_offset >= {first:Int64} AND source_offset < {end:Int64}"
 )
-# Compiled, so long an expression is no faster, and compiling it takes seconds; large sorts go to disk.
-_SETTINGS = {"compile_expressions": "0", "max_bytes_before_external_sort": "1000000000"}
+# Compiled, so long an expression is no faster, and compiling it takes seconds; hashes are sorted, not the
+# columns that they are made of; large sorts go to disk.
+_SETTINGS = {
+    "compile_expressions": "0",
+    "query_plan_execute_functions_after_sorting": "0",
+    "max_bytes_before_external_sort": "1000000000",
+}
 _ROW = np.dtype([("offset", "<i8"), ("hash", f"V{HASH_BYTES}")])
 
 

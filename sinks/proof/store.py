@@ -16,7 +16,7 @@ _TIMEOUT_S = 300.0
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 _TILES = (
     "INSERT INTO checkpoint_tiles"
-    " (kafka_incarnation, kafka_partition, size, first_leaf, offsets, tags, nodes)"
+    " (kafka_incarnation, kafka_partition, size, first_leaf, offsets, tags, more_tags, nodes)"
     " SETTINGS async_insert = 0 FORMAT RowBinary"
 )
 _ADD = (
@@ -34,7 +34,7 @@ _NOTES = (
 )
 # Tiles of a checkpoint that is not there were made by a run that was cut off before it.
 _READ_TILES = (
-    "SELECT size, first_leaf, offsets, tags, nodes FROM checkpoint_tiles"
+    "SELECT size, first_leaf, offsets, tags, more_tags, nodes FROM checkpoint_tiles"
     " WHERE kafka_incarnation = {incarnation:UUID} AND kafka_partition = {partition:Int32}"
     " AND first_leaf >= {first:Int64} AND first_leaf < {end:Int64} AND size IN (SELECT size FROM checkpoints"
     " WHERE kafka_incarnation = {incarnation:UUID} AND kafka_partition = {partition:Int32})"

@@ -15,27 +15,43 @@ from keytrail.sinks.proof.merkle import HASH_BYTES, Node, range_nodes
 
 TILE_LEAVES = 256
 Offsets = npt.NDArray[np.int64]
-Tags = npt.NDArray[np.uint16]
+Tags = npt.NDArray[np.uint32]
+TAG_BYTES, SHORT_TAG_BYTES = 4, 2
 
 
 @dataclass(frozen=True)
 class Tile:
-    """`size` is that of the checkpoint that it was made for; `nodes` are those of its leaves."""
+    """`size` is that of the checkpoint that it was made for; `nodes` are those of its leaves.
+
+    Of older tiles only the first two bytes of each tag are known: the others are 0.
+    """
 
     size: int
     first_leaf: int
     offsets: Offsets
     tags: Tags
     nodes: tuple[Node, ...]
+    tag_bytes: int = TAG_BYTES
 
     @property
     def end_leaf(self) -> int:
         return self.first_leaf + len(self.offsets)
 
+    @property
+    def tag_masks(self) -> Tags:
+        """What of each tag is known."""
+        known = (1 << 32) - (1 << 8 * (TAG_BYTES - self.tag_bytes))
+        return np.full(len(self.tags), known, dtype=np.uint32)
+
+    def marks(self) -> Iterator[tuple[int, bytes]]:
+        """Each offset, and how the hash of its leaf begins."""
+        for offset, tag in zip(self.offsets.tolist(), self.tags.tolist(), strict=False):
+            yield offset, tag.to_bytes(TAG_BYTES, "big")[: self.tag_bytes]
+
 
 def tags_of(hashes: bytes) -> Tags:
-    """The first two bytes of each leaf's hash."""
-    return np.frombuffer(hashes, dtype=">u2")[:: HASH_BYTES // 2].astype(np.uint16)
+    """The first four bytes of each leaf's hash."""
+    return np.frombuffer(hashes, dtype=">u4")[:: HASH_BYTES // TAG_BYTES].astype(np.uint32)
 
 
 def cut(size: int, first_leaf: int, offsets: Offsets, hashes: bytes) -> Iterator[Tile]:
@@ -71,13 +87,16 @@ def _largest(first: int, end: int) -> int:
 
 
 def pack(tile: Tile) -> bytes:
-    """Size, first leaf, offsets, tags and nodes in ClickHouse's RowBinary."""
+    """Size, first leaf, offsets, tags, the rest of the tags and nodes in ClickHouse's RowBinary."""
+    count = _count(len(tile.tags))
     return b"".join(
         (
             struct.pack("<qq", tile.size, tile.first_leaf),
             _count(len(tile.offsets)),
             tile.offsets.astype("<i8").tobytes(),
-            _count(len(tile.tags)),
+            count,
+            (tile.tags >> 16).astype("<u2").tobytes(),
+            count,
             tile.tags.astype("<u2").tobytes(),
             _count(len(tile.nodes)),
             *(node.hash for node in tile.nodes),
@@ -93,22 +112,32 @@ def unpack(data: bytes, at: int) -> tuple[Tile, int]:
     size, first_leaf = struct.unpack_from("<qq", data, at)
     count, at = _read_count(data, at + 16)
     offsets, at = data[at : at + 8 * count], at + 8 * count
-    marked, at = _read_count(data, at)
-    tags, at = data[at : at + 2 * marked], at + 2 * marked
+    tags, at = _read_tags(data, at)
+    more, at = _read_tags(data, at)
     noded, at = _read_count(data, at)
     end = at + HASH_BYTES * noded
     if end > len(data):
         raise IndexError("it is cut off")
+    whole = len(more) == len(tags)
     return (
         Tile(
             size,
             first_leaf,
             np.frombuffer(offsets, dtype="<i8").astype(np.int64),
-            np.frombuffer(tags, dtype="<u2").astype(np.uint16),
+            np.bitwise_or(tags << np.uint32(16), more if whole else np.uint32(0)),
             nodes_of(first_leaf, count, data[at:end]),
+            TAG_BYTES if whole else SHORT_TAG_BYTES,
         ),
         end,
     )
+
+
+def _read_tags(data: bytes, at: int) -> tuple[Tags, int]:
+    count, at = _read_count(data, at)
+    end = at + SHORT_TAG_BYTES * count
+    if end > len(data):
+        raise IndexError("it is cut off")
+    return np.frombuffer(data[at:end], dtype="<u2").astype(np.uint32), end
 
 
 def _count(number: int) -> bytes:

@@ -6,7 +6,7 @@ time between two:
 
     span >= silence.known_days days
     n >= silence.busy_hours,
-        or  n >= silence.regular_reports  and  rest <= 2 * span / (n - 1)
+        or  n >= silence.regular_reports  and  rest <= 1.5 * span / (n - 1)
     silent for more than  max(silence.times * rest, silence.least_hours)  hours
 
 so a service that is quiet on weekends is missed after some days, and one that reports each hour after six
@@ -31,7 +31,7 @@ from keytrail.stream.detections.verdict import Rule, Verdict
 
 RULE = Rule("audit_silence", 1, "condition", "high", "T1562.008", measure="figure")
 WINDOW = 28 * 24  # hours
-_REGULAR = 2
+_REGULAR = 1.5  # by chance, twenty reports are so regular once in a hundred times
 
 
 def bearable(hours: int, limits: SilenceLimits) -> int | None:

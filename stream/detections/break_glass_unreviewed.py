@@ -6,9 +6,10 @@ anomalies ack` or `close`, with a key that may. With t the use, and r the first 
     there is no r within reviews.hours of t, by the events' times, and the stream is past that
 
 The time is that of the stream, as for `audit_silence`, with two hours for events that come late; uses in one
-minute count as one. The count is the number of uses that wait, or waited for the same review: the first
-hundred. One finding a key; it resolves once a review comes, and opens again with a further use that is not
-reviewed. False positives: reviews that are kept elsewhere; close the finding from there.
+minute count as one, and a finding's times are begins of minutes. The count is that of the uses that wait, or
+waited for the same review: the first hundred. One finding a key; it resolves once a review comes, and opens
+again with a further use that is not reviewed. False positives: reviews that are kept elsewhere; close the
+finding from there.
 ATT&CK T1078 (Valid Accounts); OWASP NHI10:2025 (Human Use of NHI) where the key is a service's. Source of the
 idea: post-use review of emergency access in cloud vendors' guidance (Microsoft Entra emergency accounts).
 
@@ -21,6 +22,7 @@ from keytrail.schemas.records import Micros, Occurrence
 from keytrail.stream.detections.verdict import Rule, Verdict
 
 RULE = Rule("break_glass_unreviewed", 1, "condition", "high", "T1078", measure="figure")
+_MINUTE = 60 * 1_000_000
 
 
 def unreviewed(key_id: str, uses: tuple[Occurrence, ...], hours: int) -> Verdict:
@@ -36,7 +38,13 @@ def unreviewed(key_id: str, uses: tuple[Occurrence, ...], hours: int) -> Verdict
         details={"uses": str(len(uses))},
         evidence=uses,
         count=len(uses),
+        since=_minute(uses[0]),
+        until=_minute(uses[-1]),
     )
+
+
+def _minute(use: Occurrence) -> Micros:
+    return use.occurred_at // _MINUTE * _MINUTE
 
 
 def reviewed(key_id: str, uses: tuple[Occurrence, ...], at: Micros) -> Verdict:

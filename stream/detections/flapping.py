@@ -19,8 +19,8 @@ from itertools import pairwise
 from keytrail.schemas.records import Event, Occurrence
 from keytrail.stream.access import SubjectAccess
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.patterns import matches_any
 from keytrail.stream.policy import Policy
+from keytrail.stream.privilege import is_privileged
 from keytrail.stream.role import Role, Turn
 
 RULE = Rule("flapping", 1, "condition", "medium", "T1548.005")
@@ -71,4 +71,4 @@ def _suspicious(name: str, role: Role, policy: Policy) -> list[_Spell]:
     if len(recent) >= limits.times:
         return recent
     brief = [(one, two) for one, two in spells if two.at - one.at <= limits.brief_minutes * _MINUTE]
-    return brief if brief and matches_any(policy.privileged_roles, name) else []
+    return brief if brief and is_privileged(name, (), policy) else []

@@ -9,6 +9,7 @@ ATT&CK T1098.001 (Additional Cloud Credentials).
 from collections.abc import Iterator
 
 from keytrail.schemas.records import Event
+from keytrail.stream.detections.escalation_ways import way_gone
 from keytrail.stream.detections.verdict import Rule, Verdict
 from keytrail.stream.keys import KeyAtEvent
 from keytrail.stream.policy import Policy
@@ -31,5 +32,10 @@ def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  
         kind,
         f"{event.actor_id} issued a credential ({kind}) in the name of {event.subject}.",
         f"Ask {event.subject} whether it is theirs; if not, withdraw it and see what {event.actor_id} did.",
-        details={"actor": event.actor_id, "key": event.key_id or "", "service": event.service},
+        details={
+            "actor": event.actor_id,
+            "key": event.key_id or "",
+            "service": event.service,
+            "path": way_gone(event),
+        },
     )

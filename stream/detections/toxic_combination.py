@@ -1,65 +1,119 @@
-"""Toxic combination: a subject holds roles that nobody should hold together (separation of duties).
+"""Toxic combination: a subject holds duties that nobody should hold together (separation of duties).
 
-Formula: for one of the policy's `separations`, a held role is like one of `first` and another like one of
-`second`.  The cause is the separation's name.  Resolves when one side is gone.  Environments are not told
-apart: name the roles of each in the patterns.  False positives: small teams that have no second person; say
-so as an exception.  ATT&CK T1098.003 (Additional Cloud Roles).  Source of the idea: static separation of duty
-in ANSI INCITS 359 (RBAC).
+Formula: for one of the policy's `separations`, something that it holds is of the `first` duty and something
+else of the `second`.  What it holds are its roles, the roles and groups within them (`roles` of the policy),
+and what they permit: as their grants stated it, and as the policy says.  So one role that gives both sides is
+enough, and one permission that covers both, such as `payment.*`; what permits everything is
+`privileged_grant`'s.  Roles count whose grant was in one of the separation's `environments`; with `within`,
+two count together only where both were granted in the same environment, or for the same resource.  A
+grant that names none is for all.  The cause is the separation's name.  Resolves when one side is gone.
+
+A role is where its latest grant was: granted in a second environment, it counts for that one.  False
+positives: small teams that have no second person; say so as an exception.  ATT&CK T1098.003 (Additional Cloud
+Roles).  Source of the idea: static separation of duty in ANSI INCITS 359 (RBAC).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
 
 from keytrail.schemas.records import Event
 from keytrail.stream.access import SubjectAccess
 from keytrail.stream.detections.verdict import Rule, Verdict
 from keytrail.stream.patterns import matches_any
+from keytrail.stream.permissions import reaches
 from keytrail.stream.policy import Policy, Separation
 from keytrail.stream.role import Role
 
-RULE = Rule("toxic_combination", 1, "condition", "high", "T1098.003")
+RULE = Rule("toxic_combination", 2, "condition", "high", "T1098.003")
 _EVIDENCE = 5  # of each side
+
+
+class _Duty(NamedTuple):
+    """Something of one side: the name of a role, or a permission, and the held role that it comes with."""
+
+    what: str
+    name: str
+    role: Role
 
 
 def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterator[Verdict]:
     """What changed with this event; `access` already holds it, and its `toxic` is brought up to date."""
     now = {}
     for separation in policy.separations:
-        first, second = _sides(access, separation)
-        if any(a != b for a, _ in first for b, _ in second):
-            now[separation.name] = (first, second)
+        first, second = _sides(access, separation, policy)
+        if first and second and (pair := _pair(first, second, separation)) is not None:
+            now[separation.name] = (pair, first, second)
     for name in sorted(access.toxic - now.keys()):
         access.toxic.discard(name)
         yield _verdict(event, name, f"{event.whose} no longer holds both sides of {name}.", holds=False)
     for name in sorted(now.keys() - access.toxic):
         access.toxic.add(name)
-        first, second = now[name]
-        one, other = next((a, b) for a, _ in first for b, _ in second if a != b)
+        pair, first, second = now[name]
+        one, other = (_said(duty) for duty in pair)
         yield _verdict(
             event,
             name,
             f"{event.whose} holds {one} and {other}, which {name} keeps apart.",
             f"Revoke one of them from {event.whose}, or have somebody answer for the exception.",
-            roles=(*first[:_EVIDENCE], *second[:_EVIDENCE]),
+            roles=tuple((_roles(first) | _roles(second)).items()),
         )
 
 
-def _sides(
-    access: SubjectAccess, separation: Separation
-) -> tuple[list[tuple[str, Role]], list[tuple[str, Role]]]:
-    first, second = [], []
+def _sides(access: SubjectAccess, separation: Separation, policy: Policy) -> tuple[list[_Duty], list[_Duty]]:
+    first: list[_Duty] = []
+    second: list[_Duty] = []
     for name, role in access.held():
-        in_first, in_second = _places(separation, name)
-        if in_first:
-            first.append((name, role))
-        if in_second:
-            second.append((name, role))
+        if role.environment and not matches_any(separation.environments, role.environment):
+            continue
+        names = policy.role_model.within(name)
+        permissions = policy.role_model.permissions(name, role.permissions)
+        for side, roles, permits in (
+            (first, separation.first, separation.first_permissions),
+            (second, separation.second, separation.second_permissions),
+        ):
+            side += [_Duty(what, name, role) for what in _like(roles, permits, names, permissions)]
     return first, second
 
 
 @lru_cache(maxsize=65_536)
-def _places(separation: Separation, role: str) -> tuple[bool, bool]:
-    return matches_any(separation.first, role), matches_any(separation.second, role)
+def _like(
+    roles: Sequence[str], permits: Sequence[str], names: tuple[str, ...], permissions: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Of the names and permissions, those that are like the patterns."""
+    found = [name for name in names if matches_any(roles, name)]
+    if permits:
+        found += [p for p in permissions if p.strip("*:") and reaches(p, permits)]
+    return tuple(found)
+
+
+def _pair(first: list[_Duty], second: list[_Duty], separation: Separation) -> tuple[_Duty, _Duty] | None:
+    """Two that are not to be held together."""
+    for one in first:
+        for other in second:
+            if (one.what != other.what or "*" in one.what) and _is_same_place(
+                one.role, other.role, separation.within
+            ):
+                return one, other
+    return None
+
+
+def _is_same_place(one: Role, other: Role, within: str) -> bool:
+    if within == "environment":
+        return one.environment == other.environment or not (one.environment and other.environment)
+    if within == "resource":
+        return one.resource == other.resource or not (one.resource and other.resource)
+    return True
+
+
+def _said(duty: _Duty) -> str:
+    return duty.name if duty.what == duty.name else f"{duty.name} (with {duty.what})"
+
+
+def _roles(side: list[_Duty]) -> dict[str, Role]:
+    """The first ones of the side."""
+    return dict(islice({duty.name: duty.role for duty in side}.items(), _EVIDENCE))
 
 
 def _verdict(

@@ -8,6 +8,7 @@ rewrite the same policy.  ATT&CK T1098 (Account Manipulation), T1484.002 (Trust 
 from collections.abc import Iterator
 
 from keytrail.schemas.records import Event
+from keytrail.stream.detections.escalation_ways import way_gone
 from keytrail.stream.detections.verdict import Rule, Verdict
 from keytrail.stream.keys import KeyAtEvent
 from keytrail.stream.policy import Policy
@@ -24,5 +25,10 @@ def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  
             "",
             f"{event.actor_id} changed who may take on the role {event.whose}.",
             f"Compare the trust policy of {event.whose} with the one before; put that back if it was safer.",
-            details={"actor": event.actor_id, "key": event.key_id or "", "service": event.service},
+            details={
+                "actor": event.actor_id,
+                "key": event.key_id or "",
+                "service": event.service,
+                "path": way_gone(event),
+            },
         )

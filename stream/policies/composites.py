@@ -32,14 +32,15 @@ class Several(Shape):
     of: Shape
     least: int = 0
     name_of: Callable[[Any], object] = lambda item: item
+    most: int = _MOST_ITEMS
 
     def read(self, node: yaml.Node, where: str, problems: Problems) -> object:
         if not isinstance(node, yaml.SequenceNode):
             refuse(node, where, "a list", problems)
             return None
-        if not self.least <= len(node.value) <= _MOST_ITEMS:
+        if not self.least <= len(node.value) <= self.most:
             problems.add(
-                line_of(node), f"{where} has {len(node.value)} items; write {self.least} to {_MOST_ITEMS}."
+                line_of(node), f"{where} has {len(node.value)} items; write {self.least} to {self.most}."
             )
             return None
         names: set[object] = set()
@@ -64,7 +65,7 @@ class Several(Shape):
             "type": "array",
             "items": self.of.schema(),
             "minItems": self.least,
-            "maxItems": _MOST_ITEMS,
+            "maxItems": self.most,
             "uniqueItems": True,
         }
 

@@ -12,7 +12,10 @@ _NAME = "name"  # of the items of a list that are mappings
 
 @dataclass(frozen=True)
 class Difference:
-    """None stands for nothing there.  Of lists each item that came or went is a difference."""
+    """None stands for nothing there.  Of lists each item that came or went is a difference.
+
+    Items that have a name are compared field by field with the one of that name.
+    """
 
     field: str
     before: Any
@@ -42,7 +45,7 @@ def _of_mappings(field: str, before: Mapping[str, Any], after: Mapping[str, Any]
 
 
 def _of_lists(field: str, before: list[Any], after: list[Any]) -> Iterator[Difference]:
-    if any(isinstance(item, dict) for item in (*before, *after)):
+    if any(isinstance(item, dict) and _NAME in item for item in (*before, *after)):
         old, new = ({item[_NAME]: item for item in items} for items in (before, after))
         yield from _of_mappings(field, old, new)
         names = list(old), list(new)
@@ -51,5 +54,5 @@ def _of_lists(field: str, before: list[Any], after: list[Any]) -> Iterator[Diffe
             kept = [item if item in items else None for items in (before, after)]
             yield from _between(field, *kept)
         names = before, after
-    if names[0] != names[1] and sorted(names[0]) == sorted(names[1]):
+    if names[0] != names[1] and sorted(names[0], key=str) == sorted(names[1], key=str):
         yield Difference(f"{field} (order)", *names)

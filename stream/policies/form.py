@@ -13,6 +13,7 @@ from keytrail.stream.policies.awaited import AWAITED
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
 from keytrail.stream.policies.conduct import CONDUCT
 from keytrail.stream.policies.custom_shapes import CustomName, RuleName, condition, template
+from keytrail.stream.policies.roles import ROLES
 from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
 from keytrail.stream.policy import (
     AutoSuspend,
@@ -25,7 +26,6 @@ from keytrail.stream.policy import (
     MoverLimits,
     OrphanLimits,
     Policy,
-    Separation,
     SeverityShift,
     Signing,
     SprawlLimits,
@@ -43,15 +43,6 @@ def _policy(version: int, **fields: Any) -> Policy:  # noqa: ARG001  # the form'
 def _patterns(what: str, example: str, least: int = 0) -> Several:
     return Several(Text(what, example), least)
 
-
-_SEPARATION = Record(
-    Separation,
-    {
-        "name": Field(Text("a name", "payments"), "What the separation is called in findings.", True),
-        "first": Field(_patterns("a role's pattern", "*-creator", 1), "Roles of the one duty.", True),
-        "second": Field(_patterns("a role's pattern", "*-approver", 1), "Roles of the other duty.", True),
-    },
-)
 
 _SPRAWL = Record(
     SprawlLimits,
@@ -215,16 +206,7 @@ FORM = Record(
     _policy,
     {
         "version": Field(Only(VERSION), "The form of the file.", True),
-        "privileged_roles": Field(
-            _patterns("a role's pattern", "*admin*"), "Roles that can do nearly everything."
-        ),
-        "escalation_permissions": Field(
-            _patterns("a permission's pattern", "iam:PassRole"),
-            "Permissions that let their holder give itself more.",
-        ),
-        "separations": Field(
-            Several(_SEPARATION, name_of=attrgetter("name")), "Duties that nobody should hold together."
-        ),
+        **ROLES,
         "sprawl": Field(_SPRAWL, "When a subject holds too many roles."),
         "explosion": Field(_EXPLOSION, "When a team has too many roles."),
         "flapping": Field(_FLAPPING, "When a role comes and goes too often or too fast."),

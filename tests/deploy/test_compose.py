@@ -1,6 +1,7 @@
 """The compose file and the Dockerfile say what the code understands."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def test_a_service_has_the_settings_that_the_code_reads(name: str) -> None:
         settings.clickhouse.user,
         settings.clickhouse.password,
         *settings.kafka.properties.values(),
+        str(settings.data_dir),
     }
     assert set(env.values()) == read, "every variable is read, and every address comes from one"
     Producer(settings.kafka.client())
@@ -58,6 +60,29 @@ def test_two_workers_and_a_sink_wait_for_the_preparation() -> None:
     }
     for name in ("worker-1", "worker-2", "sink"):
         assert OURS[name]["depends_on"] == {"prepare": {"condition": "service_completed_successfully"}}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_secrets_outlive_the_container_and_are_its_users_own(name: str) -> None:
+    folder = load_settings(env=environment(OURS[name])).data_dir
+    assert OURS[name]["volumes"] == [f"keytrail:{folder}"]
+    assert "keytrail" in COMPOSE["volumes"]
+    assert f"install -d -o keytrail -m 700 {folder}\n" in (ROOT / "deploy" / "Dockerfile").read_text()
+
+
+def test_no_port_is_open_to_other_machines() -> None:
+    published = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
+    assert {"127.0.0.1:4317:4317", "127.0.0.1:4318:4318"} <= set(published)
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_commands_in_its_head_are_ones_that_exist() -> None:
+    head = (ROOT / "deploy" / "compose.yaml").read_text().split("name:")[0]
+    commands = re.findall(r"run --rm .*?keytrail (.+)$", head, re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        words = shlex.split(command)
+        parser_for(words[0]).parse_args(words)
 
 
 def test_kafka_is_the_version_that_the_embedded_stack_runs() -> None:

@@ -75,6 +75,47 @@ def test_the_changed_trust_policy_is_flagged(imported: Pipeline) -> None:
     assert found(imported, "trust_change") == {("stratus-red-team-backdoor-r-role", "")}
 
 
+def test_each_step_of_the_attack_names_its_way(imported: Pipeline) -> None:
+    rows = imported.clickhouse.rows(
+        "SELECT rule, entity, details['path'] AS way, count() AS n FROM anomalies_current "
+        "WHERE details['path'] != '' GROUP BY ALL"
+    )
+    assert {(row["rule"], row["entity"], row["way"], str(row["n"])) for row in rows} == {
+        (
+            "privileged_grant",
+            "stratus-red-team-backdoor-r-role",
+            "attaching a policy (iam:AttachRolePolicy)",
+            "1",
+        ),
+        ("privileged_grant", "malicious-iam-user", "attaching a policy (iam:AttachUserPolicy)", "1"),
+        (
+            "key_for_other",
+            "stratus-red-team-backdoor-u-user",
+            "making a key for another (iam:CreateAccessKey)",
+            "1",
+        ),
+        ("key_for_other", "malicious-iam-user", "making a key for another (iam:CreateAccessKey)", "1"),
+        (
+            "key_for_other",
+            "stratus-red-team-nmfalu-gfjyeaypjt",
+            "setting another's password (iam:CreateLoginProfile)",
+            "1",
+        ),
+        (
+            "key_for_other",
+            "stratus-red-team-login-profile-user",
+            "setting another's password (iam:CreateLoginProfile)",
+            "1",
+        ),
+        (
+            "trust_change",
+            "stratus-red-team-backdoor-r-role",
+            "changing who may take on a role (iam:UpdateAssumeRolePolicy)",
+            "1",
+        ),
+    }
+
+
 def test_the_unregistered_key_is_one_finding_and_not_2104(imported: Pipeline) -> None:
     [finding] = [
         f for f in imported.findings() if f.entity == "AKIATFQR7NSC8Q4X20BJ" and f.rule == "unknown_key"

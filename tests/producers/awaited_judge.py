@@ -52,5 +52,5 @@ def _is_silence(hours: list[int], last: int, again: int | None, now: int) -> boo
     rests = [later - hour for hour, later in itertools.pairwise(known)]
     if sum(rests) < 7 * 24:
         return False
-    is_regular = len(known) >= 20 and max(rests) <= 2 * sum(rests) / len(rests)
+    is_regular = len(known) >= 20 and max(rests) <= 1.5 * sum(rests) / len(rests)
     return (is_regular or len(known) >= 150) and silent > max(6, 3 * max(rests))

@@ -1,8 +1,11 @@
 """A service to be killed: records events as its arguments say, tells how it fares, and waits.
 
-python service_program.py BOOTSTRAP REGISTRY SPOOL EVENTS SPOOL_BYTES
+    python service_program.py BOOTSTRAP REGISTRY SPOOL EVENTS SPOOL_BYTES
+
+Where EVENTS is 0 it tells after 5,000, without waiting for them, and goes on until it is killed.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -20,13 +23,25 @@ trail = AuditTrail(
     spool=Path(spool),
     spool_bytes=int(spool_bytes),
 )
-for number in range(int(events)):
+
+
+def record(number: int) -> None:
     trail.grant(f"user-{number % 7}", "admin", key=None, actor="anna", reason=str(number), after="x" * 500)
+
+
+def tell() -> None:
+    sys.stdout.write(json.dumps({"producer_id": trail.producer_id, **asdict(trail.stats())}) + "\n")
+    sys.stdout.flush()
+
+
+for number in range(int(events)) if int(events) else itertools.count(1):
+    record(number)
     if number % 1000 == 0:
         while trail.stats().waiting > 2_000:
             time.sleep(0.01)
+    if number == 5_000 and not int(events):
+        tell()
 while trail.stats().waiting:
     time.sleep(0.01)
-sys.stdout.write(json.dumps({"producer_id": trail.producer_id, **asdict(trail.stats())}) + "\n")
-sys.stdout.flush()
+tell()
 time.sleep(600)

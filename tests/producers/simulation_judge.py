@@ -31,8 +31,8 @@ _ACCESS_CHANGES = {
 }
 _PRIVILEGED = ["*admin*", "*fullaccess*", "*poweruser*", "*superuser*", "root", "owner", "*:*"]
 _APART = [
-    ("payments", "-payment-creator", "-payment-approver"),
-    ("code and release", "-code-author", "-release-approver"),
+    ("payments", ("-payment-creator", ".payment.create"), ("-payment-approver", ".payment.approve")),
+    ("code and release", ("-code-author",), ("-release-approver",)),
 ]
 _WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
@@ -218,9 +218,8 @@ class _Judge:
         if changed:
             self._redundant(event.whose, subject)
             for name, one, other in _APART:
-                if any(r.endswith(one) for r in subject.held) and any(
-                    r.endswith(other) for r in subject.held
-                ):
+                gives = [text for role, (_, some) in subject.held.items() for text in (role, *some)]
+                if any(text.endswith(one) for text in gives) and any(text.endswith(other) for text in gives):
                     self._find("toxic_combination", "subject", event.whose, name)
             for each in teams:
                 self._sprawling(each)

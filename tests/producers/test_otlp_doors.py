@@ -97,7 +97,7 @@ def test_what_is_rejected_is_told_and_the_rest_is_taken(door: Door) -> None:
         (b"{}", {"Content_Type": "text/plain"}, 415),
         (b"", {"Content_Encoding": "br"}, 415),
         (b"no gzip", {"Content_Encoding": "gzip"}, 400),
-        (gzip.compress(b"cut off")[:-9], {"Content_Encoding": "gzip"}, 400),
+        (gzip.compress(b"cut off", mtime=0)[:-9], {"Content_Encoding": "gzip"}, 400),
         (bytes(LIMIT_BYTES + 1), {}, 413),
         (gzip.compress(bytes(50_000_000)), {"Content_Encoding": "gzip"}, 413),
     ],

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scratch_stack import running_stack
 from topic_reading import read_events
 
+from keytrail.deploy.embedded.state import read_parts
 from keytrail.producers.spool import Spool
 from keytrail.schemas.settings import Settings
 
@@ -22,7 +24,7 @@ from keytrail.schemas.settings import HttpSettings, KafkaSettings, Settings
 
 url = HttpSettings(sys.argv[2])
 settings = Settings(Path("."), KafkaSettings(sys.argv[1]), url, url)
-spool = Path(sys.argv[3]) if len(sys.argv) > 3 else None
+spool = Path(sys.argv[3]) if sys.argv[3:] and sys.argv[3] != "--stops" else None
 """
 
 FORKED = """
@@ -78,10 +80,24 @@ time.sleep(600)
 """
 
 GROWING = """
+import time
+
 def resident_mib():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / (1 << 20)
 
 trail = AuditTrail("billing", settings=settings, spool=spool, spool_bytes=16 << 20)
+if stops := "--stops" in sys.argv:
+    # Kafka was there, and is stopped by whoever reads this.
+    for number in range(20_000):
+        trail.login(key=None, actor="anna", after="x" * 1_000)
+        if number % 1_000 == 0:
+            while trail.stats().waiting + trail.stats().spooled > 5_000:
+                time.sleep(0.01)
+    while trail.stats().delivered < 20_000:
+        time.sleep(0.01)
+    sys.stdout.write("0\\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
 trail.login(key=None, actor="anna")
 before = most = resident_mib()
 for number in range(10_000):
@@ -89,7 +105,8 @@ for number in range(10_000):
     most = max(most, resident_mib())
 trail.close(1)
 stats = trail.stats()
-assert stats.recorded == stats.lost + stats.spooled, stats
+assert stops or stats.recorded == stats.lost + stats.spooled, stats
+assert stats.lost, stats
 sys.stdout.write(json.dumps(most - before) + "\\n")
 os._exit(0)
 """
@@ -125,6 +142,29 @@ def test_a_forked_child_is_a_run_of_its_own(
 def test_memory_is_bounded_while_kafka_is_away(tmp_path: Path, spooled: bool) -> None:
     spool = [str(tmp_path)] if spooled else []
     [grown] = said(GROWING, NOBODY_LISTENS, f"http://{NOBODY_LISTENS}", *spool)
+    assert grown < 64
+
+
+@pytest.mark.parametrize("spooled", [False, True])
+def test_memory_is_bounded_when_kafka_stops_answering(tmp_path: Path, spooled: bool) -> None:
+    """A broker that hangs keeps its connections: what was sent into them waits as well."""
+    spool = [str(tmp_path / "spool")] if spooled else []
+    with running_stack(tmp_path / "data", workers=0, sinks=0) as settings:
+        broker = next(part.pid for part in read_parts(settings.data_dir) if part.name == "kafka")
+        assert broker
+        arguments = [settings.kafka.bootstrap, settings.registry.url, *spool, "--stops"]
+        command = [sys.executable, "-c", HEAD + GROWING, *arguments]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdin is not None
+            assert process.stdout.readline() == "0\n"
+            os.kill(broker, signal.SIGSTOP)
+            try:
+                process.stdin.write("go on\n")
+                process.stdin.flush()
+                grown = json.loads(process.stdout.readline())
+            finally:
+                os.kill(broker, signal.SIGCONT)
     assert grown < 64
 
 

@@ -19,7 +19,7 @@ from keytrail.sinks.proof.comparison import (
     with_moves,
 )
 from keytrail.sinks.proof.leaf import NORMAL, head
-from keytrail.sinks.proof.merkle import Edge, leaf_hash
+from keytrail.sinks.proof.merkle import HASH_BYTES, Edge, leaf_hash
 from keytrail.sinks.proof.note import NoteError, PrivateKey, sign
 from keytrail.sinks.proof.tiles import Tile, cut, pack, unpack
 from keytrail.sinks.proof.trust import OVERLAP_US, Handover, Trust, TrustedKey, hand_over
@@ -130,6 +130,31 @@ def test_tiles_lead_to_the_root_that_the_leaves_lead_to(
         assert back.nodes == tile.nodes
         assert back.offsets.tolist() == tile.offsets.tolist()
         assert back.tags.tolist() == tile.tags.tolist()
+
+
+@given(_logs(), st.data())
+def test_a_tile_of_before_with_two_bytes_of_each_hash_is_read(
+    log: tuple[dict[int, int], list[Tile]], data: st.DataObject
+) -> None:
+    contents, tiles = log
+    older = [_of_before(tile) for tile in tiles]
+    leaves = {offset: _leaf(offset, content) for offset, content in contents.items()}
+    assert describe(older, Run.of(leaves))
+    assert by_tiles(older, Run.of(leaves)) == []
+    changed = data.draw(st.sampled_from(sorted(leaves)))
+    leaves[changed] = bytes(byte ^ 0xFF for byte in leaves[changed])
+    assert not describe(older, Run.of(leaves))
+    assert by_tiles(older, Run.of(leaves)) == [Difference(Kind.CHANGED, changed, changed)]
+
+
+def _of_before(tile: Tile) -> Tile:
+    """As it is read back from a row without `more_tags`."""
+    packed, rest = pack(tile), 2 * len(tile.tags)
+    end = len(packed) - HASH_BYTES * len(tile.nodes) - (1 if len(tile.nodes) < 128 else 2)
+    count = 1 if len(tile.tags) < 128 else 2
+    older, _ = unpack(packed[: end - rest - count] + bytes(1) + packed[end:], 0)
+    assert older.tag_bytes == 2
+    return older
 
 
 def _root(run: Run) -> bytes:

@@ -4,14 +4,14 @@ import io
 from dataclasses import replace
 
 import fastavro
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from world import NOON, SECOND, World, event, key, records, value_of
 
 from keytrail.schemas import avro, wire
 from keytrail.schemas.attributes import CLAIM
 from keytrail.schemas.records import Event
-from keytrail.schemas.signature import SIGNATURE_HEADER, Masters, SigningKey, fingerprint
+from keytrail.schemas.signature import SIGNATURE_HEADER, Claim, Masters, SigningKey, fingerprint
 from keytrail.stream.policy import Policy, Signing
 from keytrail.stream.source import Record
 
@@ -77,6 +77,14 @@ def test_every_alteration_is_an_invalid_signature(data: st.DataObject) -> None:
     assert (found.severity, found.status, found.count) == ("critical", "open", 1)
 
 
+def test_a_signed_record_that_is_sent_again_counts_once() -> None:
+    there = world()
+    some = [signed(event(key_id="pk_1"), MASTERS.issue("pk_1", 3), offset) for offset in range(3)]
+    there.send_records(some)
+    output = there.send_records([replace(record, offset=record.offset + 3) for record in some])
+    assert (output.enriched, output.duplicates) == ([], 3)
+
+
 @given(st.integers(1, 3), st.integers(-20, 20))
 def test_a_replaced_secret_is_found_from_the_end_of_its_overlap(version: int, seconds: int) -> None:
     there = world()
@@ -84,6 +92,47 @@ def test_a_replaced_secret_is_found_from_the_end_of_its_overlap(version: int, se
     there.send_records([signed(some, MASTERS.issue("pk_1", version))])
     outdated = (version == 2 and seconds >= 10) or (version == 1 and seconds >= 0)
     assert (("invalid_signature", "pk_1", "old secret") in there.current()) == outdated
+
+
+@given(st.data())
+def test_no_byte_of_a_signed_record_can_be_another(data: st.DataObject) -> None:
+    """Whatever is done to the value or the header, it is an invalid signature or a dead letter."""
+    before = signed(event(key_id="pk_1", reason="on call", attributes={"a": "b"}), MASTERS.issue("pk_1", 3))
+    header = before.headers[0][1] or b""
+    assert before.value is not None
+    if data.draw(st.booleans()):
+        after = replace(before, value=data.draw(altered(before.value)))
+    else:
+        after = replace(before, headers=[(SIGNATURE_HEADER, data.draw(altered(header)))])
+    many = data.draw(st.booleans())
+    there = world()
+    output = there.send_records([after, *records([event() for _ in range(40 if many else 0)], 1)])
+    if any(letter.source_offset == 0 for letter in output.dead):
+        assert len(output.dead) == 1
+    else:
+        assert state_of(output.enriched[0][1]) == "invalid"
+        assert "invalid_signature" in there.rules()
+
+
+@st.composite
+def altered(draw: st.DrawFn, content: bytes) -> bytes:
+    """Other bytes than these: some are changed, put in, or left out."""
+    start = draw(st.integers(0, len(content)))
+    end = min(len(content), start + draw(st.integers(0, 4)))
+    other = content[:start] + draw(st.binary(max_size=4)) + content[end:]
+    assume(other != content)
+    return other
+
+
+@given(st.sampled_from(["pk_1", "pk_2", "pk_3"]), st.sampled_from([("pk_1", 3), ("pk_2", 1)]), st.data())
+def test_a_claim_names_no_key_but_its_own(named: str, held: tuple[str, int], data: st.DataObject) -> None:
+    claim = MASTERS.issue(*held).claim()
+    text = data.draw(st.just(claim) | altered(claim.encode()).map(lambda some: some.decode(errors="replace")))
+    is_true = named == held[0] and Claim.parse(text) == Claim.parse(claim)
+    there = world()
+    output = there.send_records(records([event(key_id=named, attributes={CLAIM: text})]))
+    assert state_of(output.enriched[0][1]) == ("claimed" if is_true else "invalid")
+    assert ("invalid_signature" in there.rules()) == (not is_true)
 
 
 def test_a_claim_is_believed_for_the_key_it_proves() -> None:

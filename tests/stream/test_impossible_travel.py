@@ -3,7 +3,6 @@
 import pytest
 from test_habits import found, use, world
 
-
 from keytrail.schemas.records import Event
 from keytrail.stream.conduct.limits import TravelLimits
 from keytrail.stream.places import Place, km_between

@@ -75,4 +75,5 @@ def test_a_poisonous_record_is_not_read_at_once_either() -> None:
     made = EventReader(FixedRegistry(), lambda: NOON, slot)  # type: ignore[arg-type]
     made.read(Record(0, value_of(event())))
     found = made.read_batch([Record(n, value_of(event())) for n in range(LEAST_AT_ONCE)])
-    assert [number for number, read in enumerate(found) if isinstance(read, Unreadable)] == [9]
+    refused = [(number, read) for number, read in enumerate(found) if isinstance(read, Unreadable)]
+    assert [(number, read.reason, read.schema_id) for number, read in refused] == [(9, "poison", EVENT_ID)]

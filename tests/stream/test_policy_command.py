@@ -86,6 +86,8 @@ def test_diff_says_what_differs_field_by_field(run: Run, write: Write) -> None:
         ("privileged_roles", None, "boss"),
         ("separations.payments.second", "*-payment-approver", None),
         ("separations.payments.second", None, "x"),
+        ("separations.payments.first_permissions", "*.payment.create", None),
+        ("separations.payments.second_permissions", "*.payment.approve", None),
         ("separations.code and release", release, None),
         ("sprawl.least_roles", 8, 9),
         ("rules.unknown_key.enabled", True, False),
@@ -94,7 +96,41 @@ def test_diff_says_what_differs_field_by_field(run: Run, write: Write) -> None:
     code, out, _ = run("diff", path)
     assert code == 1
     assert out.splitlines()[0].split() == ["FIELD", "BEFORE", "AFTER"]
-    assert len(out.splitlines()) == 9
+    assert len(out.splitlines()) == 11
+
+
+def test_diff_of_what_has_no_name_says_which_items_came_and_went(run: Run, write: Write) -> None:
+    exception = "{{rule: missing_reason, entity: a, owner: {}, reason: c, until: 2027-01-01}}"
+    one = write(f"exceptions: [{exception.format('bob')}]\nseverity_shifts: [{{by: 1}}, {{by: 2}}]")
+    other = write(
+        f"exceptions: [{exception.format('carol')}]\nseverity_shifts: [{{by: 2}}, {{by: 1}}]", "other.yaml"
+    )
+    code, out, _ = run("diff", one, other, "--json")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert [(each["field"], (each["before"] or each["after"])) for each in found][:2] == [
+        ("exceptions", plain(read_policy(Path(one)))["exceptions"][0]),
+        ("exceptions", plain(read_policy(Path(other)))["exceptions"][0]),
+    ]
+    assert [each["field"] for each in found][2:] == ["severity_shifts (order)"]
+
+
+def test_diff_tells_custom_rules_apart_by_their_names(run: Run, write: Write) -> None:
+    custom = 'custom_rules: [{{name: custom_x, when: event.action == "grant", summary: {}}}{}]'
+    more = ', {name: custom_y, when: event.action == "use", summary: It was used.}'
+    one = write(custom.format("It happened.", ""))
+    other = write(custom.format("It was given.", more), "other.yaml")
+    code, out, _ = run("diff", one, other, "--json")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert found[0] == {
+        "field": "custom_rules.custom_x.summary",
+        "before": "It happened.",
+        "after": "It was given.",
+    }
+    assert [(each["field"], each["before"], each["after"]["when"]) for each in found[1:]] == [
+        ("custom_rules.custom_y", None, 'event.action == "use"')
+    ]
 
 
 def test_diff_of_two_files(run: Run, write: Write) -> None:

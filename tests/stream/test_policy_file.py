@@ -15,6 +15,7 @@ from keytrail.stream.policies.file import MOST_BYTES, parse_policy, policy_text,
 from keytrail.stream.policies.form import json_schema
 from keytrail.stream.policies.problems import PolicyError
 from keytrail.stream.policy import Policy, RuleSetting, Separation, Signing, SprawlLimits
+from keytrail.stream.role_model import DescribedRole
 
 WHOLE = """\
 version: 1
@@ -128,11 +129,24 @@ def test_the_same_content_has_the_same_version_in_whatever_order_it_is_written()
         ),
         (
             "version: 1\nseparations:\n- {name: a, first: [], second: [c]}",
-            "3: separations[0].first has 0 items; write 1 to 1000.",
+            "3: separations[0].first names no role; add it, or first_permissions.",
         ),
         (
             "version: 1\nseparations:\n- {name: a, first: [b]}",
-            "3: separations[0].second is missing; add it.",
+            "3: separations[0].second names no role; add it, or second_permissions.",
+        ),
+        (
+            "version: 1\nroles:\n- {name: a, includes: [b]}\n- {name: c}",
+            '3: "a" includes "b", which is not among roles; add it there, or leave it out.',
+        ),
+        (
+            "version: 1\nroles:\n- name: a\n  includes: [b]\n- name: b\n  includes: [c]\n"
+            "- name: c\n  permissions: [p]\n  includes: [b]",
+            '9: "b" includes "c" includes "b", so that it includes itself; take "b" out of "c".',
+        ),
+        (
+            "version: 1\nroles:\n- {name: a, includes: [a]}",
+            '3: "a" includes "a", so that it includes itself; take "a" out of "a".',
         ),
         (
             "version: 1\nprivileged_roles:\n- *admin*",
@@ -168,10 +182,11 @@ def test_the_same_content_has_the_same_version_in_whatever_order_it_is_written()
         ),
         (
             "version: 1\n!!python/name:os.system x: 1\n",
-            "2: x is no field; there are: version, privileged_roles, escalation_permissions, "
-            "separations, sprawl, explosion, flapping, movers, change_windows, lineage, orphans, burst, "
-            "refusals, dormancy, networks, sharing, cadence, travel, reviews, silence, signing, "
-            "auto_suspend, rules, exceptions, severity_shifts, custom_rules.",
+            "2: x is no field; there are: version, privileged_roles, privileged_permissions, "
+            "escalation_permissions, roles, separations, sprawl, explosion, flapping, movers, "
+            "change_windows, lineage, orphans, burst, refusals, dormancy, networks, sharing, cadence, "
+            "travel, reviews, silence, signing, auto_suspend, rules, exceptions, severity_shifts, "
+            "custom_rules.",
         ),
         (
             "version: 1\nsigning: " + "[" * 30,
@@ -291,8 +306,13 @@ _POLICIES = st.builds(
     privileged_roles=_several(),
     escalation_permissions=_several(),
     separations=st.lists(
-        st.builds(Separation, _TEXT, _several(1), _several(1)), max_size=3, unique_by=lambda s: s.name
+        st.builds(Separation, _TEXT, _several(1), _several(), _several(), _several(1), _several(1)),
+        max_size=3,
+        unique_by=lambda s: s.name,
     ).map(tuple),
+    roles=st.lists(st.builds(DescribedRole, _TEXT, _several()), max_size=3, unique_by=lambda r: r.name).map(
+        tuple
+    ),
     sprawl=st.builds(
         SprawlLimits,
         least_roles=st.integers(1, 1000),

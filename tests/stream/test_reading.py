@@ -44,6 +44,25 @@ GOOD = value_of(event())
         (value_of(event(occurred_at=NOON + AHEAD + 1)), "absurd_time"),
         (value_of(event(occurred_at=-(2**63))), "absurd_time"),
     ],
+    ids=[
+        "tombstone",
+        "empty",
+        "short frame",
+        "other magic",
+        "JSON",
+        "unregistered schema",
+        "last byte cut off",
+        "cut after 20 bytes",
+        "frame alone",
+        "a byte too many",
+        "endless varint",
+        "no UTF-8",
+        "too large",
+        "an id that is none",
+        "time zero",
+        "far in the future",
+        "before all time",
+    ],
 )
 def test_a_record_that_is_no_event_names_its_reason_and_remedy(value: bytes | None, reason: str) -> None:
     found = reader().read(Record(7, value))

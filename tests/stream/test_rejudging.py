@@ -9,14 +9,16 @@ from world import NOON, SECOND, World, event, key, records
 
 from keytrail.producers.key_changes import resecreted, resumed, revoked, rotated, suspended
 from keytrail.schemas import avro, wire
-from keytrail.schemas.records import Event, Key
+from keytrail.schemas.records import Event, Key, Micros
 from keytrail.schemas.signature import SIGNATURE_HEADER, Masters, fingerprint
 from keytrail.stream.keys import UNKNOWN_KEY
-from keytrail.stream.source import Record, SourceRecord
+from keytrail.stream.source import Record
 from keytrail.stream.uses import KEPT, Cause, KeyUses, Uses, pack, unpack
 
 MASTERS = Masters({"m1": bytes(range(32))})
 FINGERPRINT = fingerprint(avro.schema_text("event"))
+SCHEMA = avro.parse(avro.schema_text("event"))
+DECODE = avro.decoder(Event, SCHEMA, SCHEMA)
 BY = {"by": "anna", "reason": "test"}
 
 
@@ -65,7 +67,7 @@ def test_what_a_restarted_worker_missed_is_judged_anew() -> None:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[list[list[Key]], list[SourceRecord]]:
+def histories(draw: st.DrawFn) -> tuple[list[list[Key]], list[Record]]:
     """The records of some keys, each in their order, and uses: some signed, some of unregistered keys."""
     lives, known = [], ["pk_none"]
     for number in range(draw(st.integers(1, 3))):
@@ -127,7 +129,7 @@ def _record(some: Event, offset: int, secret: int) -> Record:
 
 @given(histories(), st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(
-    history: tuple[list[list[Key]], list[SourceRecord]], chance: random.Random
+    history: tuple[list[list[Key]], list[Record]], chance: random.Random
 ) -> None:
     lives, uses = history
     # All of the keys' lives first, and then the uses: so each is judged by all there is to know.
@@ -135,12 +137,21 @@ def test_the_order_of_arrival_does_not_matter(
     informed.learn(*(record for life in lives for record in life))
     informed.send_records(uses)
 
+    # As it happened: each record of a key and each use at its own time.
+    happened = World(masters=lambda: MASTERS)
+    for moment in as_it_happened(lives, uses):
+        if isinstance(moment, Key):
+            happened.learn(moment)
+        else:
+            happened.send_records([moment])
+    assert open_counts(happened) == open_counts(informed)
+
     # In any order, but for the records of one key, which come in theirs.
     turns = [number for number, life in enumerate(lives) for _ in life] + [-1] * len(uses)
     chance.shuffle(turns)
     shuffled = list(uses)
     chance.shuffle(shuffled)
-    shuffled = [replace(some, offset=at) for at, some in enumerate(shuffled)]  # type: ignore[type-var]
+    shuffled = [replace(some, offset=at) for at, some in enumerate(shuffled)]
     left = [iter(life) for life in lives]
     there = World(masters=lambda: MASTERS)
     coming = iter(shuffled)
@@ -152,10 +163,26 @@ def test_the_order_of_arrival_does_not_matter(
             if chance.random() < 0.5:
                 there.learn()
     there.learn()
-    assert there.open_findings() == informed.open_findings()
-    assert {name: a.count for name, a in there.current().items() if a.status != "resolved"} == {
-        name: a.count for name, a in informed.current().items() if a.status != "resolved"
-    }
+    assert open_counts(there) == open_counts(informed)
+
+
+def as_it_happened(lives: list[list[Key]], uses: list[Record]) -> list[Key | Record]:
+    """In the order of their times; what a key is from some moment on is known before what is done then."""
+    keys = [(_since(record), 0, record) for life in lives for record in life]
+    done = [(DECODE(some.value or b"", wire.HEADER_LENGTH).occurred_at, 1, some) for some in uses]
+    # Offsets are given in this order too, as they are where events come in time.
+    moments = [moment for *_, moment in sorted([*keys, *done], key=lambda timed: timed[:2])]
+    offsets = iter(range(len(uses)))
+    return [m if isinstance(m, Key) else replace(m, offset=next(offsets)) for m in moments]
+
+
+def _since(record: Key) -> Micros:
+    return record.issued_at if record.version == 1 else record.changed_at or record.issued_at
+
+
+def open_counts(there: World) -> dict[tuple[str, str, str], int]:
+    """Of each finding that is open in the end, how many events it counts."""
+    return {name: found.count for name, found in there.current().items() if found.status != "resolved"}
 
 
 causes = st.builds(Cause, *(st.text(max_size=8) for _ in range(4)))

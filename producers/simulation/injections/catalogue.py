@@ -96,8 +96,12 @@ KINDS = (
     ),
     Kind((duties.approved_by_who_gains, duties.approved_by_who_acts), (duties.approved_by_a_third,)),
     Kind(
-        (duties.payments_in_one_hand, duties.code_and_release_in_one_hand),
-        (duties.one_side_after_the_other, duties.two_of_one_side),
+        (
+            duties.payments_in_one_hand,
+            duties.code_and_release_in_one_hand,
+            duties.payments_by_what_roles_permit,
+        ),
+        (duties.one_side_after_the_other, duties.two_of_one_side, duties.payments_seen_and_created),
     ),
     Kind((duties.not_taken_back,), (duties.taken_back_late, duties.lent_for_long)),
     Kind(

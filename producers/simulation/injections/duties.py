@@ -94,6 +94,27 @@ def _both_sides(stage: Stage, day: int, name: str, noun: str, kinds: tuple[str, 
     stage.expect("toxic_combination", "subject", member.name, name, [before, event], "held together")
 
 
+def payments_by_what_roles_permit(stage: Stage, day: int) -> None:
+    """Roles whose names say nothing."""
+    member = stage.claim(candidates.person)
+    first, second = _permitting(member, "create"), _permitting(member, "approve")
+    at = stage.moment(day)
+    before = _approved(stage, member, first, Micros(at - DAY))
+    stage.tell(before)
+    event = _approved(stage, member, second, at)
+    stage.expect("toxic_combination", "subject", member.name, "payments", [before, event], "by permission")
+
+
+def payments_seen_and_created(stage: Stage, day: int) -> None:
+    member = stage.claim(candidates.person)
+    at = stage.moment(day)
+    events = [
+        _approved(stage, member, _permitting(member, "create"), Micros(at - DAY)),
+        _approved(stage, member, _permitting(member, "list"), at),
+    ]
+    stage.spare("toxic_combination", "subject", member.name, "payments", events, "one duty by permission")
+
+
 def one_side_after_the_other(stage: Stage, day: int) -> None:
     member = stage.claim(candidates.person)
     first, second = (_duty(member, kind) for kind in ("payment-creator", "payment-approver"))
@@ -160,6 +181,11 @@ def _lent(
 def _duty(member: Member, kind: str) -> Role:
     team = member.team.name
     return Role(f"{team}-{kind}", [f"{team}.{kind}.use"], f"{team}-api", ())
+
+
+def _permitting(member: Member, verb: str) -> Role:
+    team = member.team.name
+    return Role(f"{team}-desk-{verb[0]}", [f"{team}.payment.{verb}"], f"{team}-api", ())
 
 
 def _approved(stage: Stage, member: Member, role: Role, at: Micros) -> Event:
