@@ -8,13 +8,14 @@ from pathlib import Path
 
 from keytrail.cli import applied_policy
 from keytrail.cli.options import connection_flags, json_flag
-from keytrail.cli.output import print_json, print_table
+from keytrail.cli.output import print_json, print_table, printable
 from keytrail.stream.policies.cases import run as run_case
 from keytrail.stream.policies.cases_file import read_cases
 from keytrail.stream.policies.diff import differences
 from keytrail.stream.policies.file import policy_text, read_policy
 from keytrail.stream.policies.form import json_schema
 from keytrail.stream.policy import Policy
+from keytrail.stream.role_twins import twins
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     match options.verb:
         case "check":
-            print(f"{options.file} is fine: policy {read_policy(options.file).version}.")
-            return 0
+            return _check(options.file)
         case "show" if options.file is not None or options.built_in:
             sys.stdout.write(policy_text(read_policy(options.file) if options.file else Policy()))
             return 0
@@ -69,6 +69,17 @@ def run(options: argparse.Namespace) -> int:
             return _test(options)
         case _:
             return _diff(options)
+
+
+def _check(file: Path) -> int:
+    policy = read_policy(file)
+    print(f"{file} is fine: policy {policy.version}.")
+    for pair in twins(policy.role_model):
+        differ = (
+            f"nearly the same: {pair.differ} of {pair.of} permissions differ" if pair.differ else "the same"
+        )
+        print(f"{printable(pair.one)} and {printable(pair.other)} give {differ}. One of them may do.")
+    return 0
 
 
 def _test(options: argparse.Namespace) -> int:

@@ -148,8 +148,8 @@ class Profile:
 
 
 # What a key did: it gave access or took it away, was denied, got through where it had been denied, or did
-# something else.
-DeedKind = Literal["given", "taken", "denied", "passed", "used"]
+# something else; and that it was used at a place, which stands as the action.
+DeedKind = Literal["given", "taken", "denied", "passed", "used", "placed"]
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class RoleHolding:
     """A role that one subject more (1) or one less (-1) holds, or that was granted anew (0).
 
     `permissions` is a digest, "" where none are stated; `since` is the time of the latest change, and `first`
-    that of the first grant.
+    that of the first grant.  `holder` is a digest of the subject, 16 hex digits, "" from an earlier version.
     """
 
     role: str
@@ -214,13 +214,27 @@ class RoleHolding:
     permissions: str
     since: Micros
     first: Micros
+    holder: str = ""
+
+
+# A service reported, a break-glass key was used, or its use was reviewed.
+MomentKind = Literal["report", "use", "review"]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Something that is awaited came: of the service or key `name`, by the first events of some periods."""
+
+    kind: MomentKind
+    name: str
+    events: list[Occurrence]
 
 
 @dataclass(frozen=True)
 class Signal:
-    """A rule's word on one entity and cause, a tally, holdings of roles, or a triage (`signal.v2.avsc`).
+    """A rule's word on one entity and cause, a tally, holdings of roles, a triage, or moments.
 
-    Internal to the stream.
+    Internal to the stream (`signal.v2.avsc`).
     """
 
     rule: str
@@ -241,6 +255,7 @@ class Signal:
     tally: Tally | None = None
     holdings: list[RoleHolding] = field(default_factory=list)
     triage: Triage | None = None
+    moments: list[Moment] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

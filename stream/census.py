@@ -18,23 +18,39 @@ from keytrail.stream.role import DAY
 from keytrail.stream.store import StateChange, StateStore
 
 FORM = 1  # of the packed states
+_HELD_BY = "by:"  # before the sum of holders' digests, which so is no digest of permissions
+_MARKS = 1 << 64
 _DAYS_KEPT = 400  # before the latest one; so long are new roles told of
 _WHAT = {
     "new": "were made within days",
     "one holder": "have one holder each",
     "nobody": "are held by nobody any more",
     "identical": "give the same as another",
+    "same holders": "are held by the very holders of another",
 }
 
 
 @dataclass
 class KnownRole:
-    """One role of one team.  `permissions` is the digest of its latest grant, which was at `since`."""
+    """One role of one team.  `permissions` is the digest of its latest grant, which was at `since`.
+
+    `marks` is the sum of the holders' digests, of as many as `marked` says: of those that were told before
+    there were digests it is not known who they are.
+    """
 
     holders: int = 0
     permissions: str = ""
     since: int = 0
     first_day: int = 1 << 62
+    marks: int = 0
+    marked: int = 0
+
+    def likenesses(self) -> Iterator[str]:
+        """What is the same of roles that give the same, and of those that the same several hold."""
+        if self.holders and self.permissions:
+            yield self.permissions
+        if self.holders > 1 and self.marked == self.holders:
+            yield f"{_HELD_BY}{self.marks:016x}"
 
 
 @dataclass
@@ -54,9 +70,11 @@ class TeamRoles:
     excesses: list[str] = field(default_factory=list)
     latest_at: int = 0
     latest_id: str = ""
+    same_holders: int = 0
 
     def figures(self, limits: ExplosionLimits) -> RoleFigures:
-        return RoleFigures(self.roles, self._new(limits), self.one_holder, self.nobody, self.identical)
+        counts = (self.one_holder, self.nobody, self.identical, self.same_holders)
+        return RoleFigures(self.roles, self._new(limits), *counts)
 
     def _new(self, limits: ExplosionLimits) -> int:
         """The most that came within some `new_days`, once the team was settled."""
@@ -110,6 +128,9 @@ class RoleCensus:
         if known is not None:
             self._enter(team_name, team, role, -1)
         role.holders = max(0, role.holders + holding.change)
+        if holding.holder:
+            role.marked += holding.change
+            role.marks = (role.marks + holding.change * int(holding.holder, 16)) % _MARKS
         if holding.change >= 0 and (holding.since, holding.permissions) > (role.since, role.permissions):
             role.since, role.permissions = holding.since, holding.permissions
         role.first_day = min(role.first_day, holding.first // DAY)
@@ -123,16 +144,22 @@ class RoleCensus:
         team.new_by_day[role.first_day] = team.new_by_day.get(role.first_day, 0) + times
         team.one_holder += times * (role.holders == 1)
         team.nobody += times * (role.holders == 0)
-        if role.holders and role.permissions:
-            key = candidate_key(team_name, role.permissions)
-            before = self._alike.get(key) or 0
-            after = before + times
-            # One alone is like no other.
-            team.identical += (after if after > 1 else 0) - (before if before > 1 else 0)
-            if after:
-                self._alike.put(key, after)
+        for likeness in role.likenesses():
+            more = self._enter_likeness(candidate_key(team_name, likeness), times)
+            if likeness.startswith(_HELD_BY):
+                team.same_holders += more
             else:
-                self._alike.remove(key)
+                team.identical += more
+
+    def _enter_likeness(self, key: str, times: int) -> int:
+        """How many more roles (or fewer) are like another with this one; one alone is like no other."""
+        before = self._alike.get(key) or 0
+        after = before + times
+        if after:
+            self._alike.put(key, after)
+        else:
+            self._alike.remove(key)
+        return (after if after > 1 else 0) - (before if before > 1 else 0)
 
     @staticmethod
     def _forget_days(team: TeamRoles) -> None:
@@ -170,6 +197,7 @@ def _verdict(about: Signal, of: TeamRoles, cause: str, count: int, figures: Role
             "one_holder": str(figures.one_holder),
             "nobody": str(figures.nobody),
             "identical": str(figures.identical),
+            "same_holders": str(figures.same_holders),
         },
         holdings=[],
     )

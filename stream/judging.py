@@ -4,12 +4,13 @@ import logging
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import replace
 
-from keytrail.schemas.records import Event
+from keytrail.schemas.records import Event, Key
 from keytrail.stream.access import Change, SubjectAccess
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.custom.rule import CustomJudge
-from keytrail.stream.detections import forged_event
+from keytrail.stream.detections import forged_event, impossible_travel
 from keytrail.stream.detections.catalogue import (
+    AWAITED_RULES,
     CONDUCT_RULES,
     EVENT_RULES,
     RULES_BY_CHANGE,
@@ -18,6 +19,7 @@ from keytrail.stream.detections.catalogue import (
 from keytrail.stream.detections.rule_failure import failed
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.keys import KeyAtEvent
+from keytrail.stream.places import Places
 from keytrail.stream.policy import Policy, RuleSetting
 from keytrail.stream.severity import shifted
 from keytrail.stream.signals import SignalBook
@@ -46,6 +48,10 @@ class Judge:
         off = {setting.name for setting in policy.rules if not setting.enabled}
         # Where all of these are off, nobody has to tell what keys do.
         self.judges_conduct = any(rule.rule.name not in off for rule in CONDUCT_RULES)
+        # And what is awaited, where these are.
+        self.awaits = not off.issuperset(rule.name for rule in AWAITED_RULES)
+        # And where people's keys are used, where this one is.
+        self._places = None if impossible_travel.RULE.name in off else Places(policy.travel.places)
         self._of_conduct = [rule for rule in CONDUCT_RULES if rule.rule.name not in off]
         custom = [CustomJudge(rule) for rule in policy.custom_rules]
         self._custom_of_key = [judge for judge in custom if judge.of_key]
@@ -79,11 +85,19 @@ class Judge:
                 found.append(verdict.rule.name)
         return found
 
+    def place(self, event: Event, key: Key) -> str | None:
+        """Where the key was used, if rules over it ask that."""
+        return self._places.of(event) if self._places is not None and key.kind == "human" else None
+
     def conduct(self, conduct: Conduct, kinds: Set[str]) -> list[Verdict]:
         """What the rules say of what one key did, of which deeds of these kinds are new."""
         return self._ask(
             [rule.judge for rule in self._of_conduct if not rule.kinds.isdisjoint(kinds)], conduct
         )
+
+    def as_set(self, verdicts: Iterable[Verdict]) -> Iterable[Verdict]:
+        """Without those of rules that are off, and with the severities that the policy sets."""
+        return self._as_set(verdicts, None)
 
     def _by_custom(
         self, judges: Sequence[CustomJudge], event: Event, key: KeyAtEvent, subject: SubjectAccess | None

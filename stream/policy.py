@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
+from keytrail.stream.awaited.limits import ReviewLimits, SilenceLimits
 from keytrail.stream.conduct.limits import (
     BurstLimits,
     CadenceLimits,
@@ -12,6 +13,7 @@ from keytrail.stream.conduct.limits import (
     NetworkLimits,
     RefusalLimits,
     SharingLimits,
+    TravelLimits,
 )
 from keytrail.stream.role_model import DescribedRole, RoleModel
 
@@ -245,6 +247,9 @@ class Policy:
     networks: NetworkLimits = field(default_factory=NetworkLimits)
     sharing: SharingLimits = field(default_factory=SharingLimits)
     cadence: CadenceLimits = field(default_factory=CadenceLimits)
+    travel: TravelLimits = field(default_factory=TravelLimits)
+    reviews: ReviewLimits = field(default_factory=ReviewLimits)
+    silence: SilenceLimits = field(default_factory=SilenceLimits)
     signing: Signing = field(default_factory=Signing)
     auto_suspend: AutoSuspend = field(default_factory=AutoSuspend)
     # By name; a rule that is not among them is as it comes.

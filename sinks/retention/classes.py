@@ -20,7 +20,7 @@ _LISTS = ("actions", "services", "severities")
 
 @dataclass(frozen=True)
 class RetentionClass:
-    """Events that are kept for `keep_days` after they happened.
+    """Events that are kept for `keep_days` after they happened and came, whichever was later.
 
     `actions` and `services` are patterns with * and ?, of which one must fit; `severities` are the
     highest that a rule ever gave which the event counts against.  Empty: any.

@@ -30,6 +30,8 @@ _SETTLED = (
     "(kafka_incarnation, kafka_partition, kafka_block) NOT IN"
     " (SELECT kafka_incarnation, kafka_partition, max(kafka_block) FROM events GROUP BY ALL)"
 )
+# A service whose clock is wrong may date a new event years back; the worker's clock knows when it came.
+_AGE = "greatest(occurred_at, enriched_at)"
 _PLACE = "(kafka_incarnation, kafka_partition, kafka_offset)"
 _COPIED = (
     "kafka_incarnation, kafka_partition, kafka_offset, source_partition, source_offset, enriched_at,"
@@ -53,7 +55,7 @@ _DELETE = (
 
 @dataclass(frozen=True)
 class Due:
-    """Rows of a class: those that happened before `before` are due, but for `held` ones.
+    """Rows of a class: those that happened and came before `before` are due, but for `held` ones.
 
     What says who holds a role now (`NEEDED`) is neither due nor held.
     """
@@ -100,7 +102,7 @@ class Cutting:
         keep = held(read_holds(self._clickhouse))
         for each, condition in zip(classes, conditions(classes), strict=True):
             before = Micros(self._clock() - each.keep_days * _DAY)
-            old = f"occurred_at < fromUnixTimestamp64Micro({before})"
+            old = f"{_AGE} < fromUnixTimestamp64Micro({before})"
             [row] = self._clickhouse.rows(
                 _DUE.format(old=old, settled=_SETTLED, keep=keep, needed=NEEDED, rows=condition),
                 timeout_s=_TIMEOUT_S,

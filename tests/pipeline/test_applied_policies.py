@@ -82,6 +82,43 @@ def test_all_workers_switch_at_one_point(three: Pipeline, tmp_path: Path, capsys
         assert f"Policy {second['version']} was applied by carol" in part.log.read_text()
 
 
+def test_rules_of_an_applied_policy_are_asked_by_all_workers_and_by_a_backtest(
+    three: Pipeline, tmp_path: Path, capsys: Out
+) -> None:
+    path = tmp_path / "policy.yaml"
+    custom = (
+        "version: 1\ncustom_rules:\n"
+        "- {name: custom_ext, when: event.subject.startsWith('ext-'), summary: Given., actions: [grant]}\n"
+    )
+    path.write_text(custom)
+    assert three.command("keys", "issue", "--owner", "carol", "--kind", "human", "--reason", "first") == 0
+    assert three.command("policy", "apply", str(path), "--reason", "ours", "--actor", "carol") == 0
+    # Of many subjects, so that each partition has some.
+    granted = [
+        event(action="grant", role="r", reason="x", subject=subject, occurred_at=system_clock())
+        for number in range(40)
+        for subject in (f"ext-{number}", f"ext-{number}", f"s{number}")
+    ]
+    send(three, *granted)
+    expected = {(f"ext-{number}", 2) for number in range(40)}
+
+    def found() -> set[tuple[str, int]]:
+        return {(f.entity, f.count) for f in three.findings() if f.rule == "custom_ext"}
+
+    wait_until(lambda: found() == expected, lambda: f"{sorted(expected ^ found())[:5]}")
+
+    path.write_text(
+        f"{custom}- {{name: custom_any, when: size(event.subject) < 4, summary: Given., actions: [grant]}}\n"
+    )
+    capsys.readouterr()
+    assert three.command("backtest", str(path), "--json") == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    custom_rows = {row["rule"]: row for row in rows if str(row.get("rule")).startswith("custom_")}
+    assert (custom_rows["custom_any"]["new"], custom_rows["custom_any"]["in_force"]) == (40, 0)
+    # The past is judged by one policy throughout: the one that was applied last.
+    assert (custom_rows["custom_ext"]["new"], custom_rows["custom_ext"]["in_force"]) == (0, 40)
+
+
 def test_an_announcement_by_anybody_else_changes_nothing(pipeline: Pipeline) -> None:
     send(
         pipeline,

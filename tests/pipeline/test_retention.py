@@ -16,6 +16,7 @@ from keytrail.producers.publisher import EventPublisher
 from keytrail.schemas.privacy import is_pseudonym
 from keytrail.schemas.records import Micros
 from keytrail.schemas.settings import sections_below
+from keytrail.sinks.clickhouse.http import whole
 from keytrail.sinks.retention.classes import read_classes
 from keytrail.sinks.retention.cuts import CUT
 from keytrail.sinks.retention.cutting import Cutting, Prepared
@@ -32,6 +33,7 @@ keep = "90d"
 DAY = 86_400_000_000
 WHY = ("--reason", "test", "--actor", "anna")
 OLD, YOUNG, GRANTS, HELD = 600, 50, 40, 30
+LAST = 8  # of each kind, sent last, so that all of the others lie before each partition's newest block
 
 
 @pytest.fixture(scope="module")
@@ -47,22 +49,34 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         made = Pipeline(settings)
         assert made.command("keys", "issue", "--owner", "sam", "--kind", "service", *WHY) == 0
         send(made)
+        # The commands run on the day on which the old events, and these alone, are 90 days old.
+        patched.setattr("keytrail.cli.retention.system_clock", lambda: after_old(made, 90))
         yield made
 
 
+def after_old(pipeline: Pipeline, days: int) -> Micros:
+    """So many days after the last old event came."""
+    [row] = pipeline.clickhouse.rows(
+        "SELECT toUnixTimestamp64Micro(max(enriched_at)) AS at FROM events"
+        " WHERE service = 'app-1' AND reason = 'old'"
+    )
+    return Micros(whole(row, "at") + 1 + days * DAY)
+
+
 def send(pipeline: Pipeline) -> None:
-    """Twice, so that all of the first lies before each partition's newest block."""
-    now = system_clock()
-    for sent in range(2):
+    """The old ones, and when they are stored the young ones, whose service says they happened long before."""
+    old = (("bob", OLD, "use"), ("bob", GRANTS, "grant"), ("carl", HELD, "use"))
+    last = tuple((subject, LAST, action) for subject, _, action in old)
+    sent = 0
+    for reason, years_ago, kinds in (
+        ("old", 0, old),
+        ("young", 10, (("bob", YOUNG, "use"),)),
+        ("last", 0, last),
+    ):
         publisher = EventPublisher(pipeline.settings)
-        for subject, count, age, action in (
-            ("bob", OLD, 200, "use"),
-            ("bob", YOUNG, 10, "use"),
-            ("bob", GRANTS, 200, "grant"),
-            ("carl", HELD, 200, "use"),
-        ):
-            for number in range(count if sent == 0 else 8):
-                at = now - (age if sent == 0 else 0) * DAY
+        for subject, count, action in kinds:
+            for number in range(count):
+                at = Micros(system_clock() - years_ago * 365 * DAY)
                 publisher.publish(
                     event(
                         service="app-1",
@@ -70,12 +84,13 @@ def send(pipeline: Pipeline) -> None:
                         subject=f"{subject}-{number % 8}" if subject == "bob" else subject,
                         occurred_at=at,
                         recorded_at=at,
-                        reason="test",
+                        reason=reason,
                     ),
                     wait=True,
                 )
+            sent += count
         publisher.close(60)
-        wait_for_events(pipeline, (OLD + YOUNG + GRANTS + HELD) + sent * 32)
+        wait_for_events(pipeline, sent)
 
 
 def wait_for_events(pipeline: Pipeline, count: int) -> None:
@@ -89,8 +104,8 @@ def counted(pipeline: Pipeline, condition: str) -> int:
     return int(str(row["n"]))
 
 
-OLD_DAYS = "occurred_at < now() - INTERVAL 90 DAY"
-OLD_USES = f"action = 'use' AND {OLD_DAYS}"
+OLD_USES = "action = 'use' AND reason = 'old'"
+OLD_GRANTS = "action = 'grant' AND reason = 'old'"
 
 
 def signed_all(pipeline: Pipeline) -> bool:
@@ -116,7 +131,8 @@ def test_what_is_due_goes_and_nothing_looks_lost(
 
     assert pipeline.command("retention", "apply", *WHY) == 0
     assert counted(pipeline, OLD_USES) == HELD
-    assert counted(pipeline, "action = 'grant'") == GRANTS + 8
+    assert counted(pipeline, "action = 'grant'") == GRANTS + LAST
+    assert counted(pipeline, "reason = 'young'") == YOUNG
     [cut] = [row for row in show(pipeline, capsys) if "cut_id" in row]
     assert (cut["name"], cut["rows"], cut["actor"], cut["reason"]) == ("uses", OLD, "anna", "test")
     assert cut["signed"] is True
@@ -148,9 +164,11 @@ def test_killed_at_any_step_it_is_gone_on_with(
     (pipeline.data_dir / "other.toml").write_text(evidence)
     wait_until(lambda: signed_all(pipeline), "all rows are signed")
     cutting = Cutting(pipeline.clickhouse, pipeline.settings.database, system_clock)
+    monkeypatch.setattr("keytrail.cli.retention.system_clock", lambda: after_old(pipeline, 100))
 
     def prepared() -> Prepared:
-        [due] = cutting.due(read_classes(sections_below("retention")))
+        due_then = Cutting(pipeline.clickhouse, pipeline.settings.database, lambda: after_old(pipeline, 100))
+        [due] = due_then.due(read_classes(sections_below("retention")))
         assert due.due == GRANTS
         return cutting.prepare(due, UuidV7()())
 
@@ -177,12 +195,12 @@ def test_killed_at_any_step_it_is_gone_on_with(
     one_more = f"SELECT toUUID('{cut.cut_id}'), -1, 'x'"
     pipeline.clickhouse.run(f"INSERT INTO cut_rows (cut_id, kafka_offset, leaf) {one_more}")
     assert cutting.finish() == [cut.cut_id]
-    assert counted(pipeline, f"action = 'grant' AND {OLD_DAYS}") == GRANTS
+    assert counted(pipeline, OLD_GRANTS) == GRANTS
     pipeline.clickhouse.run("ALTER TABLE cut_rows DELETE WHERE kafka_offset = -1 SETTINGS mutations_sync = 2")
     assert pipeline.command("hold", "add", "--subject", "bob-1", *WHY) == 0
     assert pipeline.command("retention", "apply", *WHY) == 0
-    assert counted(pipeline, f"action = 'grant' AND {OLD_DAYS}") == GRANTS // 8
-    assert counted(pipeline, f"action = 'grant' AND subject = 'bob-1' AND {OLD_DAYS}") == GRANTS // 8
+    assert counted(pipeline, OLD_GRANTS) == GRANTS // 8
+    assert counted(pipeline, f"{OLD_GRANTS} AND subject = 'bob-1'") == GRANTS // 8
     is_all_right()
     [held] = [row for row in show(pipeline, capsys) if "held" in row]
     assert (held["due"], held["held"]) == (0, GRANTS // 8)
@@ -225,7 +243,7 @@ def test_a_row_removed_by_hand_is_still_found(pipeline: Pipeline, capsys: pytest
     wait_until(lambda: signed_all(pipeline), "all rows are signed")
     [row] = pipeline.clickhouse.rows(
         "SELECT event_id FROM events WHERE service = 'app-1' AND action = 'use' "
-        "AND occurred_at < now() - INTERVAL 5 DAY ORDER BY kafka_block LIMIT 1"
+        "AND reason = 'young' ORDER BY kafka_block LIMIT 1"
     )
     gone = f"event_id = '{row['event_id']}'"
     # Its hash is kept as if by a cut, and nobody told of one.

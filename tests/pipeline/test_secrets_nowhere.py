@@ -74,7 +74,9 @@ def test_a_secret_is_shown_once_and_kept_nowhere(
         assert process.returncode == code, said
     assert pipeline.command("keys", "show", key_id, "--json") == 0
     assert pipeline.command("report", "chain", "--param", f"key_id={key_id}", "--json") == 0
-    wait_until(lambda: len(pipeline.clickhouse.rows("SELECT 1 FROM events WHERE action = 'suspend_key'")) > 0)
+    suspended = "SELECT key_id, signature FROM events WHERE action = 'suspend_key'"
+    wait_until(lambda: len(pipeline.clickhouse.rows(suspended)) > 0)
+    assert [tuple(row.values()) for row in pipeline.clickhouse.rows(suspended)] == [(key_id, "verified")]
     rows = json.dumps([dict(row) for row in pipeline.clickhouse.rows("SELECT * FROM events")])
 
     admin = SigningKey.of_token((pipeline.data_dir / "admin-key").read_text())

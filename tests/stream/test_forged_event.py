@@ -77,6 +77,14 @@ def test_every_alteration_is_an_invalid_signature(data: st.DataObject) -> None:
     assert (found.severity, found.status, found.count) == ("critical", "open", 1)
 
 
+def test_a_signed_record_that_is_sent_again_counts_once() -> None:
+    there = world()
+    some = [signed(event(key_id="pk_1"), MASTERS.issue("pk_1", 3), offset) for offset in range(3)]
+    there.send_records(some)
+    output = there.send_records([replace(record, offset=record.offset + 3) for record in some])
+    assert (output.enriched, output.duplicates) == ([], 3)
+
+
 @given(st.integers(1, 3), st.integers(-20, 20))
 def test_a_replaced_secret_is_found_from_the_end_of_its_overlap(version: int, seconds: int) -> None:
     there = world()

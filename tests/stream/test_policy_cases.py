@@ -70,6 +70,27 @@ def test_what_is_wrong_is_said(cases: str, said: str, tmp_path: Path) -> None:
     assert said in [problem.text for problem in caught.value.problems]
 
 
+def test_custom_rules_are_tested_as_the_others_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy, cases = tmp_path / "policy.yaml", tmp_path / "cases.yaml"
+    policy.write_text(
+        "version: 1\ncustom_rules:\n"
+        "- {name: custom_ext, when: event.subject.startsWith('ext-'), summary: Given., actions: [grant]}\n"
+    )
+    case = (
+        "version: 1\ncases:\n- name: contractors\n  events:\n"
+        "  - {occurred_at: 2026-03-02T10:00:00Z, action: grant, subject: ext-1, role: r, reason: x}\n"
+        "  - {occurred_at: 2026-03-02T10:00:00Z, action: grant, subject: bob, role: r, reason: x}\n"
+        "  - {occurred_at: 2026-03-02T10:00:00Z, action: use, subject: ext-2}\n"
+    )
+    cases.write_text(f"{case}  finds: [{{rule: custom_ext, entity: ext-1}}]\n")
+    assert main(["policy", "test", str(policy), str(cases)]) == 0
+    cases.write_text(case)
+    assert main(["policy", "test", str(policy), str(cases)]) == 1
+    assert "not expected: custom_ext ext-1 open" in capsys.readouterr().out
+
+
 def test_the_same_event_may_happen_twice(tmp_path: Path) -> None:
     file = tmp_path / "cases.yaml"
     file.write_text(f"version: 1\ncases: [{{name: x, events: [{EVENT}, {EVENT}]}}]\n")

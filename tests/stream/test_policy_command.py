@@ -115,6 +115,24 @@ def test_diff_of_what_has_no_name_says_which_items_came_and_went(run: Run, write
     assert [each["field"] for each in found][2:] == ["severity_shifts (order)"]
 
 
+def test_diff_tells_custom_rules_apart_by_their_names(run: Run, write: Write) -> None:
+    custom = 'custom_rules: [{{name: custom_x, when: event.action == "grant", summary: {}}}{}]'
+    more = ', {name: custom_y, when: event.action == "use", summary: It was used.}'
+    one = write(custom.format("It happened.", ""))
+    other = write(custom.format("It was given.", more), "other.yaml")
+    code, out, _ = run("diff", one, other, "--json")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert found[0] == {
+        "field": "custom_rules.custom_x.summary",
+        "before": "It happened.",
+        "after": "It was given.",
+    }
+    assert [(each["field"], each["before"], each["after"]["when"]) for each in found[1:]] == [
+        ("custom_rules.custom_y", None, 'event.action == "use"')
+    ]
+
+
 def test_diff_of_two_files(run: Run, write: Write) -> None:
     one = write("sprawl: {least_roles: 9}")
     same = write("sprawl: {times_peers: 2.0, least_roles: 9}", "same.yaml")

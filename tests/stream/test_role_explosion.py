@@ -32,6 +32,13 @@ def grants(subject: str, *roles: str, day: int = 0, **fields: object) -> list[Ev
     return [change("grant", subject, role, day, **fields) for role in roles]
 
 
+def shared_grants(*roles: str, day: int = 0, **fields: object) -> list[Event]:
+    """Each role goes to two, and no two roles to the same two."""
+    return [
+        one for role in roles for who in ("x", f"of-{role}") for one in grants(who, role, day=day, **fields)
+    ]
+
+
 def world_of(events: Iterable[Event], batch: int = 1000, policy: Policy = FOUR) -> World:
     world = World(policy=policy, clock=lambda: NOON + 400 * DAY)
     world.send(*events, batch=batch)
@@ -61,7 +68,7 @@ def test_many_roles_of_one_holder_each() -> None:
 
 
 def test_a_small_share_of_a_large_team_is_not_many() -> None:
-    shared = [grant for number in range(5) for who in ("x", "y") for grant in grants(who, f"s{number}")]
+    shared = [one for number in range(5) for one in shared_grants(f"s{number}")]
     assert found(world_of([*shared, *grants("alice", "a", "b", "c", "d")])) == {}
 
 
@@ -76,18 +83,47 @@ def test_roles_that_nobody_holds_any_more() -> None:
 
 
 def test_roles_that_give_the_same() -> None:
-    both = [grants(who, role, permissions=["p", "q"]) for who in ("x", "y") for role in "abc"]
-    world = world_of([one for some in both for one in some])
+    world = world_of(shared_grants(*"abc", permissions=["p", "q"]))
     assert found(world) == {}
-    world.send(*grants("x", "d", permissions=["q", "p", "p"]), *grants("y", "d", permissions=["q", "p"]))
+    world.send(*shared_grants("d", permissions=["q", "p", "p"]), *grants("y", "d", permissions=["q", "p"]))
     assert found(world) == {"identical": 4}
     world.send(*grants("x", "d", day=1, permissions=["q"]))
     assert found(world) == {}, "what its latest grant states counts"
 
 
+def test_roles_that_the_same_people_hold() -> None:
+    every = [one for who in ("x", "y") for one in grants(who, *"abcd")]
+    world = world_of([*every, *grants("z", "d")])
+    assert found(world) == {}, "one has a holder more"
+    world.send(change("revoke", "z", "d", 1))
+    assert found(world) == {"same holders": 4}
+    summary = world.current()["role_explosion", "ledger", "same holders"].summary
+    assert summary == "4 of the 4 roles of ledger are held by the very holders of another."
+    world.send(*grants("x", "a", day=2))
+    assert found(world) == {"same holders": 4}, "granted anew to one who holds it"
+    world.send(change("revoke", "y", "a", 3))
+    assert found(world) == {}
+
+
+def test_holders_that_an_earlier_version_told_of_are_not_taken_for_the_same() -> None:
+    census, policy = RoleCensus(), replace(FOUR, explosion=ExplosionLimits(2, 0.5))
+    world = World(policy=policy)
+    told = [
+        signal
+        for output in world.send(*[one for who in ("x", "y") for one in grants(who, *"ab")])
+        for signal in output.signals
+        if signal.holdings
+    ]
+    for signal in told:
+        old = [replace(holding, holder="") for holding in signal.holdings]
+        list(census.take(replace(signal, holdings=old), policy))
+    figures = census.figures("ledger", policy)
+    assert (figures.roles, figures.one_holder, figures.same_holders) == (2, 0, 0)
+
+
 def test_roles_that_state_no_permissions_are_like_no_other() -> None:
     every = [one for who in ("x", "y") for one in grants(who, *"abcdefgh")]
-    assert found(world_of(every)) == {}
+    assert found(world_of(every)) == {"same holders": 8}
 
 
 @pytest.mark.parametrize(
@@ -102,8 +138,8 @@ def test_roles_that_state_no_permissions_are_like_no_other() -> None:
     ],
 )
 def test_a_spate_of_new_roles_in_a_team_that_is_known(first: int, days: list[int], expected: object) -> None:
-    old = [one for who in ("x", "y") for one in grants(who, *(f"old{n}" for n in range(9)), day=first)]
-    new = [one for day in days for who in ("x", "y") for one in grants(who, f"new{day}", day=day)]
+    old = shared_grants(*(f"old{n}" for n in range(9)), day=first)
+    new = [one for day in days for one in shared_grants(f"new{day}", day=day)]
     assert found(world_of([*old, *new])) == expected
 
 
@@ -169,6 +205,11 @@ def test_the_figures_are_those_of_counting_anew(
         assert figures.roles == len(roles)
         assert figures.one_holder == sum(count == 1 for count in holders.values())
         assert figures.nobody == len(roles) - len(holders)
+        holds = Counter(
+            frozenset(who for (who, other), at in held.items() if (other, at) == (role, team))
+            for role in holders
+        )
+        assert figures.same_holders == sum(n for who, n in holds.items() if n > 1 and len(who) > 1)
         assert figures.identical == sum(alike[gives[team, role]] > 1 for role in holders if gives[team, role])
 
 
