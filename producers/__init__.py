@@ -22,7 +22,8 @@ from keytrail.producers.courier import Outlet
 from keytrail.producers.details import ContextDetails, Details
 from keytrail.producers.key_log import KeyLog, read_keys
 from keytrail.producers.publisher import DeliveryError, EventPublisher, KeyPublisher
-from keytrail.producers.trail import AuditTrail, TrailStats
+from keytrail.producers.stats import TrailStats
+from keytrail.producers.trail import AuditTrail
 
 __all__ = [
     "AuditTrail",

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from keytrail.producers.details import text
+from keytrail.schemas.attributes import CLAIM
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.signature import SigningKey
 
@@ -86,6 +87,24 @@ def merged(outer: Mapping[str, object], inner: Mapping[str, object]) -> Mapping[
     if isinstance(attributes[0], Mapping) and isinstance(attributes[1], Mapping):
         both["attributes"] = {**attributes[0], **attributes[1]}
     return both
+
+
+def with_context(
+    found: Mapping[str, object], said: Mapping[str, object], used: KeyUsed, *, may_set_key: bool
+) -> tuple[Mapping[str, object], KeyUsed, object]:
+    """Details and key with what the surroundings of a call know beside them, and who acts by their account.
+
+    Their key, its proof and who acts count where nobody named a key; their details where nobody said another.
+    """
+    rest = dict(found)
+    key_id, claim, actor = rest.pop("key_id", None), rest.pop("key_claim", None), rest.pop("actor", None)
+    if key_id is not None and may_set_key and used is NO_KEY:
+        used = key_used(key_id)
+        if claim is not None:
+            said = merged(said, {"attributes": {CLAIM: text(claim)}})
+    else:
+        actor = None
+    return merged({name: value for name, value in rest.items() if value is not None}, said), used, actor
 
 
 @contextmanager

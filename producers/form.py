@@ -13,7 +13,8 @@ _LEADS = {b"": SHORT, b"\2": [b"\2" + count for count in SHORT]}
 class Form:
     """The fields of a flat schema but for the last, which is written when the event gets its number.
 
-    `constants` are the values of fields that are not filled in; else the schema's defaults hold.
+    `constants` are the values of fields that are not filled in, with `?` for what UTF-8 cannot hold; else the
+    schema's defaults hold.
     Thread-safe.
     """
 
@@ -25,6 +26,8 @@ class Form:
         for index, field in enumerate(fields):
             name, write = field["name"], writer_of(field["type"])
             value = constants.get(name, field.get("default"))
+            if isinstance(value, str):
+                value = value.encode(errors="replace").decode()
             required = value is None and not isinstance(write, OrNull)
             self._blank.append(None if required else write(value))
             lead, inner = (b"\2", write.inner) if isinstance(write, OrNull) else (b"", write)

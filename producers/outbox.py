@@ -7,22 +7,22 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from keytrail.producers.courier import Courier
 from keytrail.producers.datum import quick_zigzag
 from keytrail.producers.losses import Loss, Losses
 from keytrail.producers.sealed import Sealed
 from keytrail.producers.spool import Spool
-from keytrail.schemas.errors import KeytrailError, SchemaError, UnavailableError
+from keytrail.producers.stats import TrailStats
+from keytrail.producers.window import Window
+from keytrail.schemas.errors import KeytrailError
 from keytrail.schemas.records import Micros
 from keytrail.schemas.signature import SigningKey
 
 _LOG = logging.getLogger("keytrail.producers")
 # Between two looks, so that a busy service's calls are taken many at a time: a look costs its threads time.
 _GATHER_S = 0.002
-_FULL_PAUSE_S = 0.05
-_AWAY_PAUSE_S = 1.0
+_AGAIN_PAUSE_S = 0.05
 # How long the thread leaves what waits to itself, at most.
 _LOOK_S = 0.05
 _IDLE_S = 1.0
@@ -39,20 +39,6 @@ _DRAFT_BYTES = 400  # what Python needs for one beside its texts, about
 # An event without its number: when it was recorded, whose it is, the datum's beginning, and what it is to be
 # signed with.  A plain tuple, which the garbage collector soon passes over.
 Draft = tuple[Micros, bytes, bytes, SigningKey | None]
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """What became of a run's events: recorded = delivered + in_memory + spooled + lost."""
-
-    recorded: int
-    delivered: int
-    in_memory: int
-    spooled: int
-    lost: int
-    left_over_delivered: int
-    spool_bytes: int
-    oldest_at: Micros | None
 
 
 class Outbox:
@@ -92,10 +78,7 @@ class Outbox:
         # Bytes that were put and dropped, under the lock; and taken, by the worker.
         self._put_bytes = self._dropped_bytes = self._taken_bytes = 0
         self._hand: list[Sealed] = []
-        self._window: list[Sealed] = []
-        self._window_from_memory = False
-        self._sent = self._pending = 0
-        self._refused: dict[bytes, str] = {}  # the datums of the window that nobody takes, and why
+        self._window = Window()
         self._delivered = self._spooled = self._left_over = self._lost = 0
         self._losses = Losses()
         self._spool_bytes = 0
@@ -120,23 +103,24 @@ class Outbox:
     def lost(self) -> int:
         return self._lost
 
-    def waiting(self) -> Waiting:
+    def stats(self, now: Micros) -> TrailStats:
+        """What became of this run's events, as of now."""
         with self._lock:
-            held = [sealed.recorded_at for sealed in (*self._window[:1], *self._hand[:1])]
+            held = [sealed.recorded_at for sealed in (*self._window.events[:1], *self._hand[:1])]
             ages = [*held, *([self._oldest_spooled] if self._oldest_spooled is not None else [])]
             # The worker may take the last of them meanwhile.
             with suppress(IndexError):
                 ages.append(self._waiting[0][1])
-            return Waiting(
+            return TrailStats(
                 recorded=self._sequence,
                 delivered=self._delivered,
                 # What is being sealed stands in no list for a moment: so these are not counted there.
-                in_memory=self._sequence - self._delivered - self._spooled - self._lost,
+                waiting=self._sequence - self._delivered - self._spooled - self._lost,
                 spooled=self._spooled,
                 lost=self._lost,
+                oldest_waiting_s=max(0, now - min(ages, default=now)) / 1_000_000,
                 left_over_delivered=self._left_over,
                 spool_bytes=self._spool_bytes,
-                oldest_at=min(ages, default=None),
             )
 
     def put(self, draft: Draft | None, refusal: str = "") -> None:
@@ -202,7 +186,7 @@ class Outbox:
 
     def _is_overfull(self) -> bool:
         waiting = len(self._waiting)
-        held = len(self._hand) + (len(self._window) if self._window_from_memory else 0)
+        held = len(self._hand) + (len(self._window.events) if self._window.from_memory else 0)
         return waiting > 0 and (
             waiting + held > self._capacity
             or self._put_bytes - self._dropped_bytes - self._taken_bytes > self._queue_bytes
@@ -235,7 +219,7 @@ class Outbox:
                     break
             except Exception as error:  # noqa: BLE001  # whatever it is, the thread must go on
                 self._warn("wait", f"events wait: {_words(error)}")
-                time.sleep(_FULL_PAUSE_S)
+                time.sleep(_AGAIN_PAUSE_S)
         self._spill(math.inf)
         if self._spool is not None:
             self._spool.close()
@@ -243,7 +227,7 @@ class Outbox:
     def _step(self) -> bool:
         """One look at what waits; False when closed and done."""
         self._spill()
-        if not self._window and not self._take_window():
+        if not self._window.events and not self._take_window():
             if self._give_up_at is not None:
                 return self._tell_losses() or bool(self._waiting or self._hand)
             self._rest()
@@ -320,63 +304,43 @@ class Outbox:
         if not window and past_spool and (self._hand or self._take_in_hand()):
             window = self._hand
         with self._lock:
-            self._sent, self._pending, self._refused = 0, 0, {}
-            self._window, self._window_from_memory = window, from_memory
+            self._window = Window(window, from_memory)
             self._oldest_spooled = None if from_memory else window[0].recorded_at
             if from_memory and window:
                 self._hand = []
         return bool(window)
 
     def _advance(self) -> bool:
-        """Sends what the window holds, and looks what became of it; True once that is known of all."""
-        window = self._window
-        try:
-            unsent = window[self._sent :]
-            taken = self.courier.send(unsent) if unsent else 0
-        except (UnavailableError, SchemaError) as error:
-            self._warn("wait", f"events wait: {error}")
-            self._pause(_AWAY_PAUSE_S)
-            return False
-        self._sent += taken
-        progress = self.courier.settle(min(_LOOK_S, self._remaining_s()))
-        self._pending = progress.pending
-        if progress.pending:
-            if progress.why:
-                self._warn("wait", f"events wait: {progress.why}.")
-            return False
-        if progress.failed:
-            self._warn("wait", f"{progress.failed} events are sent again: {progress.why}.")
-            self._sent, self._refused = 0, {}
-            self._pause(_AWAY_PAUSE_S)
-            return False
-        self._refused.update(dict.fromkeys(progress.refused, progress.why))
-        if self._sent < len(window):
-            self._pause(0.0 if taken else _FULL_PAUSE_S)
-            return False
-        self._settled(window)
-        return True
+        """Looks after what is under way; True once the fate of all of it is known."""
+        turn = self._window.advance(self.courier, min(_LOOK_S, self._remaining_s()))
+        if turn.why:
+            self._warn("wait", turn.why)
+        if turn.pause_s:
+            self._paused_until = time.monotonic() + min(turn.pause_s, self._remaining_s())
+        if turn.is_over:
+            self._settle(self._window)
+        return turn.is_over
 
-    def _settled(self, window: list[Sealed]) -> None:
-        own, from_memory = True, self._window_from_memory
-        if self._spool is not None and not from_memory:
-            own = self._spool.reading_own
-            run = self._spool.reading_from
+    def _settle(self, window: Window) -> None:
+        """Counts what has arrived and what was refused."""
+        own, run = True, self._producer_id
+        if self._spool is not None and not window.from_memory:
+            own, run = self._spool.reading_own, self._spool.reading_from
             self._spool.advance()
-        else:
-            run = self._producer_id
-        refused = [sealed for sealed in window if sealed.datum in self._refused] if self._refused else []
+        refused = window.lost
+        arrived = len(window.events) - len(refused)
         with self._lock:
-            self._window = []
+            self._window = Window()
             if own:
-                self._delivered += len(window) - len(refused)
-                self._spooled -= 0 if from_memory else len(window)
+                self._delivered += arrived
+                self._spooled -= 0 if window.from_memory else len(window.events)
             else:
-                self._left_over += len(window) - len(refused)
+                self._left_over += arrived
             for sealed in refused:
-                self._count(Loss(run, 1, sealed.sequence, sealed.sequence, self._refused[sealed.datum]))
+                self._count(Loss(run, 1, sealed.sequence, sealed.sequence, window.refused[sealed.datum]))
         if refused:
             self._warn_of_losses()
-        if len(refused) < len(window):
+        if arrived:
             self._tell_losses()
 
     def _tell_losses(self, *, now: bool = False) -> bool:
@@ -395,21 +359,17 @@ class Outbox:
         """Counts what only memory holds; how many events that is."""
         numbers = [sealed.sequence for sealed in self._hand] + [number for number, *_ in self._waiting]
         count = len(numbers)
-        if self._window_from_memory:
-            under_way = len(self._window) - self._sent + self._pending
-            self._delivered += len(self._window) - under_way
-            numbers += [sealed.sequence for sealed in self._window]
-            count += under_way
-            self._window = []
+        if self._window.from_memory:
+            self._delivered += len(self._window.events) - self._window.unsettled
+            numbers += [sealed.sequence for sealed in self._window.events]
+            count += self._window.unsettled
+            self._window = Window()
         self._waiting.clear()
         self._hand = []
         if count:
             why = "closed before Kafka took them"
             self._count(Loss(self._producer_id, count, min(numbers), max(numbers), why))
         return count
-
-    def _pause(self, pause_s: float) -> None:
-        self._paused_until = time.monotonic() + min(pause_s, self._remaining_s())
 
     def _remaining_s(self) -> float:
         return float("inf") if self._give_up_at is None else max(0.0, self._give_up_at - time.monotonic())

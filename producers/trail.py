@@ -6,18 +6,17 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from contextvars import copy_context
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 
 from keytrail.producers import acting
-from keytrail.producers.acting import NO_KEY, UNSET, KeyLike, KeyUsed, Unset, key_used
+from keytrail.producers.acting import NO_KEY, UNSET, KeyLike, Unset, key_used
 from keytrail.producers.actions import Actions
-from keytrail.producers.audited import telling
+from keytrail.producers.audited import Part, said_of_call, telling
 from keytrail.producers.clock import Clock, system_clock
 from keytrail.producers.concealing import PLAIN_LIMIT_BYTES, Concealer
 from keytrail.producers.courier import Courier, KafkaCourier, Outlet, OutletCourier
@@ -31,8 +30,8 @@ from keytrail.producers.outbox import Draft, Outbox
 from keytrail.producers.redaction import Redact, Redaction, scrubbed
 from keytrail.producers.spool import Spool
 from keytrail.producers.statement import UNREADABLE, event_of, values_of, without_tokens
+from keytrail.producers.stats import TrailStats
 from keytrail.schemas import avro
-from keytrail.schemas.attributes import CLAIM
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.settings import Settings, load_settings
 from keytrail.schemas.signature import SigningKey, fingerprint
@@ -47,25 +46,6 @@ _TOKEN = b"keytrail1."
 
 _Params = ParamSpec("_Params")
 _Result = TypeVar("_Result")
-Text = str | Callable[..., str | None] | None
-
-
-@dataclass(frozen=True)
-class TrailStats:
-    """A trail's figures: recorded = delivered + waiting + spooled + lost.
-
-    `waiting` is in memory, `spooled` on disk; `oldest_waiting_s` is the age of the oldest event that is not
-    delivered.  `spool_bytes` and `left_over_delivered` include what earlier runs left in the spool.
-    """
-
-    recorded: int
-    delivered: int
-    waiting: int
-    spooled: int
-    lost: int
-    oldest_waiting_s: float
-    left_over_delivered: int
-    spool_bytes: int
 
 
 class AuditTrail(Actions):
@@ -155,7 +135,7 @@ class AuditTrail(Actions):
             "environment": self._environment,
             "producer_id": self._producer_id,
         }
-        self._form = Form(self._schema, _encodable(self._constants))
+        self._form = Form(self._schema, self._constants)
         spool = None
         if self._spool_folder is not None:
             spool = Spool(self._spool_folder, self._spool_bytes, run, self._producer_id)
@@ -191,18 +171,7 @@ class AuditTrail(Actions):
 
     def stats(self) -> TrailStats:
         """What became of this run's events, as of now."""
-        waiting = self._current().waiting()
-        age = 0 if waiting.oldest_at is None else max(0, self._clock() - waiting.oldest_at)
-        return TrailStats(
-            recorded=waiting.recorded,
-            delivered=waiting.delivered,
-            waiting=waiting.in_memory,
-            spooled=waiting.spooled,
-            lost=waiting.lost,
-            oldest_waiting_s=age / 1_000_000,
-            left_over_delivered=waiting.left_over_delivered,
-            spool_bytes=waiting.spool_bytes,
-        )
+        return self._current().stats(self._clock())
 
     def acting_as(
         self, key: KeyLike | Unset = UNSET, actor: str | Unset = UNSET, **details: Unpack[Details]
@@ -229,9 +198,9 @@ class AuditTrail(Actions):
         self,
         action: str,
         *,
-        subject: Text = None,
-        role: Text = None,
-        resource: Text = None,
+        subject: Part = None,
+        role: Part = None,
+        resource: Part = None,
         key: KeyLike | Unset = UNSET,
         actor: str | Unset = UNSET,
         **details: Unpack[MoreDetails],
@@ -245,16 +214,8 @@ class AuditTrail(Actions):
         parts = {"subject": subject, "role": role, "resource": resource}
 
         def tell(args: tuple[Any, ...], kwargs: Mapping[str, Any], error: BaseException | None) -> None:
-            said: dict[str, Any] = {**details}
-            for name, part in parts.items():
-                try:
-                    said[name] = part(*args, **kwargs) if callable(part) else part
-                except Exception:  # noqa: BLE001  # what cannot be told must not keep the rest back
-                    said[UNREADABLE] = ",".join(filter(None, (said.get(UNREADABLE), name)))
-            if error is not None:
-                said["outcome"] = "failure"
-                said["error"] = f"{type(error).__name__}: {text(error)}"
-            self.record(action, key=key, actor=actor, **said)
+            said = said_of_call(parts, args, kwargs, error)
+            self.record(action, key=key, actor=actor, **{**details, **said})
 
         return lambda function: telling(function, tell)
 
@@ -326,9 +287,11 @@ class AuditTrail(Actions):
         if who is UNSET:
             who = around.actor  # type: ignore[assignment]
         if self._context_details is not None:
-            said, used, found = self._with_context(said, used, may_set_key=key is UNSET)
-            if who is UNSET and found is not None:
-                who = text(found)
+            with suppress(Exception):  # a caller's function may raise anything
+                found = dict[str, object](self._context_details())
+                said, used, claimed = acting.with_context(found, said, used, may_set_key=key is UNSET)
+                if who is UNSET and claimed is not None:
+                    who = text(claimed)
         now = self._clock()
         values = values_of(said, self._redaction) if said else {}
         values["event_id"] = self._new_id()
@@ -366,25 +329,6 @@ class AuditTrail(Actions):
             event, _ = fit(event, self._encode, PLAIN_LIMIT_BYTES)
             values = {name: vars(event)[name] for name in self._form.names if vars(event)[name] is not None}
         return concealer.values(values)
-
-    def _with_context(
-        self, said: Mapping[str, object], used: KeyUsed, *, may_set_key: bool
-    ) -> tuple[Mapping[str, object], KeyUsed, object]:
-        assert self._context_details is not None  # noqa: S101
-        try:
-            found: dict[str, object] = dict(self._context_details())
-        except Exception:  # noqa: BLE001  # a caller's function may raise anything
-            return said, used, None
-        key_id, claim = found.pop("key_id", None), found.pop("key_claim", None)
-        actor = found.pop("actor", None)
-        if key_id is not None and may_set_key and used is NO_KEY:
-            used = key_used(key_id)
-            if claim is not None:
-                said = acting.merged(said, {"attributes": {CLAIM: text(claim)}})
-        else:
-            actor = None
-        said = acting.merged({name: value for name, value in found.items() if value is not None}, said)
-        return said, used, actor
 
     def _sealable(self, values: dict[str, Any], signer: SigningKey | None) -> Draft:
         try:
@@ -443,11 +387,3 @@ def _in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_in_child)
-
-
-def _encodable(values: Mapping[str, object]) -> dict[str, object]:
-    """The values with `?` for what UTF-8 cannot hold: only whole events are repaired with a mark."""
-    return {
-        name: value.encode(errors="replace").decode() if isinstance(value, str) else value
-        for name, value in values.items()
-    }

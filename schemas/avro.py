@@ -18,6 +18,7 @@ from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import (
     Deed,
     Header,
+    Moment,
     Occurrence,
     Profile,
     RoleHolding,
@@ -138,6 +139,7 @@ _LISTS: Mapping[str, type[object]] = {
     "deeds": Deed,
     "headers": Header,
     "holdings": RoleHolding,
+    "moments": Moment,
     "events": Occurrence,
     "suspensions": Suspension,
 }

@@ -10,6 +10,7 @@ from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.custom.rule import CustomJudge
 from keytrail.stream.detections import forged_event
 from keytrail.stream.detections.catalogue import (
+    AWAITED_RULES,
     CONDUCT_RULES,
     EVENT_RULES,
     RULES_BY_CHANGE,
@@ -46,6 +47,8 @@ class Judge:
         off = {setting.name for setting in policy.rules if not setting.enabled}
         # Where all of these are off, nobody has to tell what keys do.
         self.judges_conduct = any(rule.rule.name not in off for rule in CONDUCT_RULES)
+        # And what is awaited, where these are.
+        self.awaits = not off.issuperset(rule.name for rule in AWAITED_RULES)
         self._of_conduct = [rule for rule in CONDUCT_RULES if rule.rule.name not in off]
         custom = [CustomJudge(rule) for rule in policy.custom_rules]
         self._custom_of_key = [judge for judge in custom if judge.of_key]
@@ -91,6 +94,10 @@ class Judge:
             if not rule.kinds.isdisjoint(kinds):
                 found += self._ask(rule.judge, conduct)
         return found
+
+    def as_set(self, verdicts: Iterable[Verdict]) -> Iterable[Verdict]:
+        """Without those of rules that are off, and with the severities that the policy sets."""
+        return self._as_set(verdicts, None)
 
     def _by_custom(
         self, judges: Iterable[CustomJudge], event: Event, key: KeyAtEvent, subject: SubjectAccess | None

@@ -20,7 +20,9 @@ from keytrail.producers.simulation.injections import (
     reasons,
     redundancy,
     refusals,
+    reviews,
     scope,
+    silence,
     sprawl,
     windows,
 )
@@ -165,6 +167,14 @@ KINDS = (
         (refusals.few_refusals, refusals.let_in_much_later, refusals.failures),
     ),
     Kind((habits.round_the_clock,), (habits.a_long_day, habits.service_round_the_clock)),
+    Kind(
+        (reviews.never_reviewed, reviews.reviewed_too_late, reviews.used_again_after_the_review),
+        (reviews.reviewed_in_time,),
+    ),
+    Kind(
+        (silence.stopped_for_good, silence.stopped_for_two_days),
+        (silence.late_by_half_a_day, silence.hardly_known, silence.never_regular),
+    ),
 )
 
 

@@ -1,0 +1,21 @@
+"""How long is waited for what should come: parameters of the rules over it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ReviewLimits:
+    """How long a break-glass use may go without a review; see `detections.break_glass_unreviewed`."""
+
+    hours: int = 24
+
+
+@dataclass(frozen=True)
+class SilenceLimits:
+    """When a service always reports, and when it is missed; see `detections.audit_silence`."""
+
+    times: float = 3.0
+    least_hours: int = 6
+    known_days: int = 7
+    regular_reports: int = 20
+    busy_hours: int = 150
