@@ -148,8 +148,8 @@ class Profile:
 
 
 # What a key did: it gave access or took it away, was denied, got through where it had been denied, or did
-# something else.
-DeedKind = Literal["given", "taken", "denied", "passed", "used"]
+# something else; and that it was used at a place, which stands as the action.
+DeedKind = Literal["given", "taken", "denied", "passed", "used", "placed"]
 
 
 @dataclass(frozen=True)

@@ -229,7 +229,7 @@ class EventStage:
             causes = tuple(cause_of(verdict) for verdict in of_key) if of_key else ()
             self._uses.note(name, key, event.occurred_at, read.offset, causes)
         if key.key is not None and judge.judges_conduct:
-            self._tallies.note(event, key.key)
+            self._tallies.note(event, key.key, judge.place(event, key.key))
         if judge.awaits:
             self._moments.note(event, key.key)
         findings = []

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable, Iterable, Set
 from dataclasses import replace
 
-from keytrail.schemas.records import Event
+from keytrail.schemas.records import Event, Key
 from keytrail.stream.access import Change, SubjectAccess
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.custom.rule import CustomJudge
-from keytrail.stream.detections import forged_event
+from keytrail.stream.detections import forged_event, impossible_travel
 from keytrail.stream.detections.catalogue import (
     AWAITED_RULES,
     CONDUCT_RULES,
@@ -20,6 +20,7 @@ from keytrail.stream.detections.catalogue import (
 from keytrail.stream.detections.rule_failure import failed
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.keys import KeyAtEvent
+from keytrail.stream.places import Places
 from keytrail.stream.policy import Policy, RuleSetting
 from keytrail.stream.severity import shifted
 from keytrail.stream.signals import SignalBook
@@ -49,6 +50,8 @@ class Judge:
         self.judges_conduct = any(rule.rule.name not in off for rule in CONDUCT_RULES)
         # And what is awaited, where these are.
         self.awaits = not off.issuperset(rule.name for rule in AWAITED_RULES)
+        # And where people's keys are used, where this one is.
+        self._places = None if impossible_travel.RULE.name in off else Places(policy.travel.places)
         self._of_conduct = [rule for rule in CONDUCT_RULES if rule.rule.name not in off]
         custom = [CustomJudge(rule) for rule in policy.custom_rules]
         self._custom_of_key = [judge for judge in custom if judge.of_key]
@@ -86,6 +89,10 @@ class Judge:
                 if verdict.holds and verdict.is_final:
                     found.append(verdict.rule.name)
         return found
+
+    def place(self, event: Event, key: Key) -> str | None:
+        """Where the key was used, if rules over it ask that."""
+        return self._places.of(event) if self._places is not None and key.kind == "human" else None
 
     def conduct(self, conduct: Conduct, kinds: Set[str]) -> list[Verdict]:
         """What the rules say of what one key did, of which deeds of these kinds are new."""

@@ -13,6 +13,7 @@ from keytrail.stream.conduct.limits import (
     NetworkLimits,
     RefusalLimits,
     SharingLimits,
+    TravelLimits,
 )
 from keytrail.stream.role_model import DescribedRole, RoleModel
 
@@ -246,6 +247,7 @@ class Policy:
     networks: NetworkLimits = field(default_factory=NetworkLimits)
     sharing: SharingLimits = field(default_factory=SharingLimits)
     cadence: CadenceLimits = field(default_factory=CadenceLimits)
+    travel: TravelLimits = field(default_factory=TravelLimits)
     reviews: ReviewLimits = field(default_factory=ReviewLimits)
     silence: SilenceLimits = field(default_factory=SilenceLimits)
     signing: Signing = field(default_factory=Signing)

@@ -13,10 +13,11 @@ from keytrail.schemas.records import Deed, Micros, Occurrence, Tally
 from keytrail.stream.conduct.days import Days, together
 from keytrail.stream.conduct.firsts import keep_earliest, keep_highest, note_first, of_plain, plain
 from keytrail.stream.conduct.minutes import Minutes
+from keytrail.stream.conduct.stays import Stays
 from keytrail.stream.conduct.tallies import HOUR, MINUTE
 from keytrail.stream.errors import StateFormError
 
-FORM = 1  # of the packed state
+FORM = 2  # of the packed state; 2 added stays
 MOST_ACTORS = 16
 MOST_NETWORKS = 32
 _HOURS_KEPT = 30
@@ -32,8 +33,8 @@ class Conduct:
     """Of one key.  The first fields are those of its latest record that a tally told of.
 
     Of actors and networks those that were first are kept, of hours (full hours, UTC; of a person's key
-    alone) the latest; their first events are exact.  By action the minutes are kept in
-    which it was refused, and succeeded after that.  `awoke` and `new_networks` are what rules have said.
+    alone) and of an actor's stays the latest; their first events are exact.  By action the minutes are kept
+    in which it was refused, and succeeded after that.  `awoke` and `new_networks` are what rules have said.
     `provisions`: its scope names access changes.  `issued_at` is known where it was issued under keytrail's
     eyes.
     """
@@ -52,6 +53,7 @@ class Conduct:
     actors: dict[str, Days] = field(default_factory=dict)
     networks: dict[str, Occurrence] = field(default_factory=dict)
     hours: dict[int, Occurrence] = field(default_factory=dict)
+    stays: dict[str, Stays] = field(default_factory=dict)
     awoke: bool = False
     new_networks: set[str] = field(default_factory=set)
 
@@ -68,6 +70,9 @@ class Conduct:
         if tally.issued_at is not None:
             self.issued_at = tally.issued_at
         for deed in tally.deeds:
+            if deed.kind == "placed":  # the same event is told as something else
+                self.stays.setdefault(deed.actor, Stays()).add(deed.action, deed.events[0])
+                continue
             if deed.kind != "passed":  # the same event is told as a use
                 self._use(deed)
             if deed.kind == "given":
@@ -85,6 +90,7 @@ class Conduct:
         if len(self.actors) > MOST_ACTORS:
             by_first = sorted(self.actors, key=lambda actor: (self.actors[actor].very_first, actor))
             self.actors = {actor: self.actors[actor] for actor in by_first[:MOST_ACTORS]}
+        self.stays = {actor: stays for actor, stays in self.stays.items() if actor in self.actors}
 
     def _use(self, deed: Deed) -> None:
         first = deed.events[0]
@@ -108,6 +114,8 @@ class Conduct:
         for days in self.actors.values():
             days.trim()
         keep_highest(self.hours, _HOURS_KEPT)
+        for stays in self.stays.values():
+            stays.trim()
 
 
 def _keep_latest(by_action: dict[str, Kept], latest: dict[str, int]) -> None:
@@ -131,15 +139,16 @@ def pack(conduct: Conduct) -> bytes:
         plain(conduct.hours),
         conduct.awoke,
         sorted(conduct.new_networks),
+        {actor: stays.plain() for actor, stays in conduct.stays.items()},
     ]
     return json.dumps([FORM, facts, parts], separators=(",", ":")).encode()
 
 
 def unpack(packed: bytes) -> Conduct:
     form, facts, parts = json.loads(packed)
-    if form != FORM:
+    if form not in (1, FORM):
         raise StateFormError("conduct", form)
-    given, taken, refused, passed, actors, networks, hours, awoke, new_networks = parts
+    given, taken, refused, passed, actors, networks, hours, awoke, new_networks, *later = parts
     return Conduct(
         **dict(zip(_FACTS, facts, strict=True)),
         given=Minutes.of(given),
@@ -151,4 +160,5 @@ def unpack(packed: bytes) -> Conduct:
         hours=of_plain(hours),
         awoke=awoke,
         new_networks=set(new_networks),
+        stays={actor: Stays.of(items) for each in later for actor, items in each.items()},
     )

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from keytrail.stream.places import Place
+
 
 @dataclass(frozen=True)
 class BurstLimits:
@@ -49,3 +51,12 @@ class CadenceLimits:
     """How many hours in 24 a person's key may be in use; see `detections.automation_cadence`."""
 
     hours: int = 20
+
+
+@dataclass(frozen=True)
+class TravelLimits:
+    """How fast anybody travels; see `detections.impossible_travel`.  `places` are where networks are."""
+
+    speed_kmh: int = 1_000
+    least_km: int = 300
+    places: tuple[Place, ...] = ()

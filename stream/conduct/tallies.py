@@ -2,7 +2,8 @@
 
 Access that was given or taken away and refusals are counted: every such event is told, drawn together by
 minute, and so are successes after a refusal (`refusals`).  Of the others the first is told that one actor
-makes from one address in a day, or with a person's key in an hour.  What was told is remembered, and told
+makes from one address in a day, or with a person's key in an hour; and with that key the first at one place
+in ten minutes.  What was told is remembered, and told
 once more where that was forgotten: hearing it again changes nothing.
 """
 
@@ -22,6 +23,7 @@ NAME = "conduct"  # stands where other signals name their rule
 MINUTE = 60 * 1_000_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+STAY = 10 * MINUTE  # that somebody was at a place is told once in such a time
 _MOST_TOLD = 50_000
 _MOST_DEEDS = 500  # of one signal: with the longest texts some 2.5 MB
 _SINCE = "since"
@@ -60,28 +62,42 @@ class Tallies:
         if since is None or first < since:
             self._since.put(_SINCE, first)
 
-    def note(self, event: Event, key: Key) -> None:
-        """An event by this key, which is known."""
+    def note(self, event: Event, key: Key, place: str | None = None) -> None:
+        """An event by this key, which is known; the place is where it was used, if that matters."""
         kind, at = kind_of(event), (event.occurred_at, event.event_id)
         if event.outcome == "success":
             if self._refusals.succeed(key.key_id, event.action, at):
                 self._add(key, ("passed", event.occurred_at // MINUTE, event.action, "", None), at)
         elif kind == "denied" and (success := self._refusals.refuse(key.key_id, event.action, at)):
             self._add(key, ("passed", success[0] // MINUTE, event.action, "", None), success)
+        if place is not None:
+            self._note_place(event, key, place)
         # A key that states its networks is judged by those.
         address = None if key.scope_networks else event.source_ip
         period = MINUTE
         if kind == "used":
             period = HOUR if key.kind == "human" else DAY
-            place = (key.key_id, event.occurred_at // period, event.actor_id, address)
-            told = self._told.get(place)
-            if told is not None and told <= at:
+            told = (key.key_id, event.occurred_at // period, event.actor_id, address)
+            if not self._is_new(told, at):
                 return
-            if len(self._told) >= _MOST_TOLD:
-                self._told.clear()
-            self._told[place] = at
         network = None if address is None else network_of(address)
         self._add(key, (kind, event.occurred_at // period, event.action, event.actor_id, network), at)
+
+    def _note_place(self, event: Event, key: Key, place: str) -> None:
+        at, period = (event.occurred_at, event.event_id), event.occurred_at // STAY
+        # Below 0, so that it is none of the periods of other uses.
+        if self._is_new((key.key_id, -period, event.actor_id, place), at):
+            self._add(key, ("placed", period, place, event.actor_id, None), at)
+
+    def _is_new(self, place: _Place, at: tuple[Micros, str]) -> bool:
+        """True where nothing as early was told of it; from now on it was."""
+        told = self._told.get(place)
+        if told is not None and told <= at:
+            return False
+        if len(self._told) >= _MOST_TOLD:
+            self._told.clear()
+        self._told[place] = at
+        return True
 
     def _add(self, key: Key, name: _Name, at: tuple[Micros, str]) -> None:
         deeds = self._open.get(key.key_id)

@@ -21,6 +21,7 @@ from keytrail.stream.detections import (
     expired_exception,
     flapping,
     forged_event,
+    impossible_travel,
     inactive_key,
     interactive_service_key,
     key_for_other,
@@ -167,6 +168,7 @@ CONDUCT_RULES: tuple[ConductRule, ...] = (
     ConductRule(new_network.judge, new_network.RULE, _ANY_DEED),
     ConductRule(shared_key.judge, shared_key.RULE, _ANY_DEED),
     ConductRule(automation_cadence.judge, automation_cadence.RULE, _ANY_DEED),
+    ConductRule(impossible_travel.judge, impossible_travel.RULE, frozenset({"placed"})),
 )
 
 # Rules over what should come and may not; `stream/awaited/` keeps what they go by.

@@ -1,5 +1,7 @@
 """The part of a policy's form that is about what one key does."""
 
+from operator import attrgetter
+
 from keytrail.stream.conduct.limits import (
     BurstLimits,
     CadenceLimits,
@@ -7,10 +9,12 @@ from keytrail.stream.conduct.limits import (
     NetworkLimits,
     RefusalLimits,
     SharingLimits,
+    TravelLimits,
 )
 from keytrail.stream.conduct.minutes import LONGEST_WINDOW
+from keytrail.stream.places import Place
 from keytrail.stream.policies.composites import Field, Record, Several
-from keytrail.stream.policies.shapes import Text, Whole
+from keytrail.stream.policies.shapes import Decimal, Network, Text, Whole
 
 _BURST = Record(
     BurstLimits,
@@ -61,6 +65,25 @@ _CADENCE = Record(
     },
 )
 
+_PLACE = Record(
+    Place,
+    {
+        "name": Field(Text("a place", "Berlin"), "What the place is called in findings.", True),
+        "networks": Field(Several(Network(), 1), "The networks that are there, in CIDR notation.", True),
+        "latitude": Field(Decimal(-90, 90), "In degrees; north is above 0.", True),
+        "longitude": Field(Decimal(-180, 180), "In degrees; east is above 0.", True),
+    },
+)
+
+_TRAVEL = Record(
+    TravelLimits,
+    {
+        "speed_kmh": Field(Whole(1, 100_000), "Nobody travels faster than so many km/h."),
+        "least_km": Field(Whole(1, 20_000), "Places that are nearer to each other than this are as one."),
+        "places": Field(Several(_PLACE, name_of=attrgetter("name")), "Where networks are."),
+    },
+)
+
 CONDUCT = {
     "burst": Field(_BURST, "When one key changes access too often."),
     "refusals": Field(_REFUSALS, "When a key was refused often, and then let in."),
@@ -68,4 +91,5 @@ CONDUCT = {
     "networks": Field(_NETWORKS, "When the networks of a key are known."),
     "sharing": Field(_SHARING, "When one key has too many users."),
     "cadence": Field(_CADENCE, "When a person's key is used by a program."),
+    "travel": Field(_TRAVEL, "When a person's key is used at two places too soon."),
 }

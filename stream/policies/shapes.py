@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import date, datetime
+from ipaddress import ip_network
 from typing import Any
 
 import yaml
@@ -209,6 +210,24 @@ class OfficeHours(Scalar):
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": f"^{HOURS_FORM}$"}
+
+
+class Network(Scalar):
+    """A network, or one address."""
+
+    @property
+    def wanted(self) -> str:
+        return "a network such as 203.0.113.0/24"
+
+    def take(self, tag: str, text: str) -> object:
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            return None
+        return text if tag == "str" else None
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"}
 
 
 class Moment(Scalar):

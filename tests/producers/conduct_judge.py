@@ -1,9 +1,10 @@
 """The naive judge of what keys do over all subjects: every event of every key in memory, in order of time."""
 
 import itertools
+import math
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from keytrail.producers.simulation import Finding
 from keytrail.schemas.records import Event, Key
@@ -51,9 +52,34 @@ def _found(key: Key, events: list[Event], since: int) -> Iterator[tuple[str, str
         by_day[event.occurred_at // _DAY].add(event.actor_id)
     if max(len(actors) for actors in by_day.values()) > 2:
         yield "shared_key", ""
+    if key.kind == "human":
+        for actor in {event.actor_id for event in events}:
+            if _travels(event for event in events if event.actor_id == actor):
+                yield "impossible_travel", actor
     hours = {event.occurred_at // _HOUR for event in events}
     if key.kind == "human" and max(sum(h - 24 < other <= h for other in hours) for h in hours) >= 20:
         yield "automation_cadence", ""
+
+
+def _travels(events: Iterable[Event]) -> bool:
+    """Between any two uses of one actor with one key."""
+    placed = [event for event in events if "location" in event.attributes]
+    for one, other in itertools.combinations(placed, 2):
+        periods = abs(one.occurred_at // (10 * _MINUTE) - other.occurred_at // (10 * _MINUTE)) + 1
+        km = _km(one.attributes["location"], other.attributes["location"])
+        if km >= 300 and km / (periods / 6) > 1_000:
+            return True
+    return False
+
+
+def _km(one: str, other: str) -> float:
+    """Along the surface, from the angle between the two as vectors."""
+    (north, east), (other_north, other_east) = (
+        [math.radians(float(degrees)) for degrees in place.split(",")] for place in (one, other)
+    )
+    cosine = math.sin(north) * math.sin(other_north)
+    cosine += math.cos(north) * math.cos(other_north) * math.cos(east - other_east)
+    return 6_371 * math.acos(min(1.0, cosine))
 
 
 def _let_in(events: list[Event]) -> bool:

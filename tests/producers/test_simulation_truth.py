@@ -43,6 +43,7 @@ RULES = {
     "automation_cadence",
     "break_glass_unreviewed",
     "audit_silence",
+    "impossible_travel",
 }
 
 

@@ -24,6 +24,7 @@ from keytrail.producers.simulation.injections import (
     scope,
     silence,
     sprawl,
+    travel,
     windows,
 )
 from keytrail.producers.simulation.stage import FIRST_DAY, LAST_DAY, Stage
@@ -167,6 +168,15 @@ KINDS = (
         (refusals.few_refusals, refusals.let_in_much_later, refusals.failures),
     ),
     Kind((habits.round_the_clock,), (habits.a_long_day, habits.service_round_the_clock)),
+    Kind(
+        (travel.there_and_elsewhere, travel.refused_elsewhere),
+        (
+            travel.on_a_flight,
+            travel.in_the_next_town,
+            travel.a_service_in_two_regions,
+            travel.two_people_at_two_places,
+        ),
+    ),
     Kind(
         (reviews.never_reviewed, reviews.reviewed_too_late, reviews.used_again_after_the_review),
         (reviews.reviewed_in_time,),
