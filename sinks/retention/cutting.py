@@ -5,7 +5,9 @@
 3. The rows are removed.
 
 Killed before 2, nothing was removed, and `sweep` takes away what 1 wrote, a day later: until then somebody
-may be about to tell it.  Killed before or in 3, `finish` goes on.  What came under a hold meanwhile stays.
+may be about to tell it.  Killed in 2, the event may be on its way still (`has_untold`): who goes on waits for
+it, or would tell of the same rows twice.  Killed before or in 3, `finish` goes on.  What came under a hold
+meanwhile stays.
 """
 
 import time
@@ -46,6 +48,7 @@ _PREPARE = (
     " FROM events WHERE {rows}"
 )
 _OF_CUTS = "{place} IN (SELECT {place} FROM cut_rows WHERE toString(cut_id) IN ({cuts})) AND NOT ({keep})"
+_WRITTEN_DOWN = "SELECT DISTINCT toString(cut_id) AS cut_id FROM cut_rows"
 _COUNT = "SELECT count() AS n FROM {table} WHERE {rows}"
 _DELETE = (
     "ALTER TABLE {table} DELETE WHERE {rows}"
@@ -135,6 +138,11 @@ class Cutting:
                     "See with `keytrail status` that worker and sink run, and apply again.",
                 )
             time.sleep(_POLL_S)
+
+    def has_untold(self) -> bool:
+        """Whether rows are written down for a cut that is no row yet: killed, on its way, or about to be."""
+        told = {cut.cut_id for cut in recorded_cuts(self._clickhouse)}
+        return any(row["cut_id"] not in told for row in self._clickhouse.rows(_WRITTEN_DOWN))
 
     def finish(self) -> list[str]:
         """Removes the rows of every cut that was told, but for those that are held now.
