@@ -21,7 +21,7 @@ from keytrail.stream.keys import KeyAtEvent, KeyDirectory
 from keytrail.stream.policy import Policy
 
 EVENTS = 50_000
-_BATCH = 1_000
+_BATCH = 5_000  # as a worker under load takes them: what a key does in one is told once
 _SQUEEZE = 90
 # The rules that the first worker had.
 _FIRST = frozenset(

@@ -9,11 +9,14 @@ from types import FrameType
 
 from keytrail.cli.options import connection_flags, settings_from
 from keytrail.cli.output import log_to_stderr
-from keytrail.schemas.errors import KeytrailError
+from keytrail.schemas.errors import KeytrailError, UnavailableError
 from keytrail.schemas.records import Micros
 from keytrail.sinks.clickhouse.errors import StoppedError
 from keytrail.sinks.clickhouse.patience import Patience, tell
 from keytrail.sinks.proof.notary import Notary
+from keytrail.sinks.proof.turn import Turn
+
+_ONCE_PATIENCE_S = 15.0  # a notary that was killed has its turn for ten seconds more
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,11 +48,16 @@ def run(options: argparse.Namespace) -> int:
     log_to_stderr()
     notary = Notary(settings, now)
     try:
-        if options.once:
+        with Turn(settings.kafka) as turn:
+            if not options.once:
+                return _go_on(notary, turn, options.every, options.anchor_every)
+            if not turn.is_mine(_ONCE_PATIENCE_S):
+                raise UnavailableError(
+                    "Another notary is at work; nothing was signed.", "Stop it, or let it sign what there is."
+                )
             notary.round()
             notary.anchor()
             return 0
-        return _go_on(notary, options.every, options.anchor_every)
     finally:
         notary.close()
 
@@ -58,7 +66,7 @@ def now() -> Micros:
     return time.time_ns() // 1000
 
 
-def _go_on(notary: Notary, every_s: float, anchor_every_s: float) -> int:
+def _go_on(notary: Notary, turn: Turn, every_s: float, anchor_every_s: float) -> int:
     patience = Patience()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -68,11 +76,22 @@ def _go_on(notary: Notary, every_s: float, anchor_every_s: float) -> int:
         signal.signal(number, stop)
     failures = anchor_failures = 0
     anchor_at = time.monotonic()
+
+    def round_of_ours() -> None:
+        if turn.is_mine():
+            notary.round()
+        else:
+            notary.forget()
+
+    def anchor_of_ours() -> None:
+        if turn.is_mine():
+            notary.anchor()
+
     try:
         while True:
-            failures = _tried(notary.round, "the checkpoint", failures)
+            failures = _tried(round_of_ours, "the checkpoint", failures)
             if time.monotonic() >= anchor_at:
-                anchor_failures = _tried(notary.anchor, "the anchor", anchor_failures)
+                anchor_failures = _tried(anchor_of_ours, "the anchor", anchor_failures)
                 anchor_at = time.monotonic() + anchor_every_s
             patience.wait(every_s)
     except StoppedError:

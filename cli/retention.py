@@ -12,6 +12,7 @@ from keytrail.producers.ids import UuidV7
 from keytrail.schemas.errors import UnavailableError, UsageError
 from keytrail.schemas.settings import sections_below
 from keytrail.sinks.clickhouse.http import ClickHouse
+from keytrail.sinks.lag import await_caught_up
 from keytrail.sinks.retention.classes import RetentionClass, read_classes
 from keytrail.sinks.retention.cuts import CUT, recorded_cuts
 from keytrail.sinks.retention.cutting import Cutting, Due
@@ -82,6 +83,10 @@ def _apply(options: argparse.Namespace, classes: Sequence[RetentionClass]) -> in
     record = Record(settings, author_of(options), CUT)
     clickhouse = ClickHouse(settings.clickhouse, database=settings.database)
     cutting = Cutting(clickhouse, settings.database, system_clock)
+    if cutting.has_untold() and not await_caught_up(settings.kafka, _SINK_PATIENCE_S):
+        progress("A cut that was begun before may be on its way still: worker or sink are behind.")
+    for cut in recorded_cuts(clickhouse):
+        cutting.await_told(cut.cut_id, _SINK_PATIENCE_S)
     for cut_id in cutting.finish():
         progress(f"Cut {cut_id}: {_OTHER_ROWS}")
     cutting.sweep()

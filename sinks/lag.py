@@ -1,5 +1,6 @@
 """How far each stage of the pipeline is behind the topics that it reads."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import SINK_GROUP, WORKER_GROUP, Topic
 from keytrail.sinks.clickhouse.tables import TABLES
 from keytrail.sinks.cluster import Cluster, Place
+
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,21 @@ def read_lag(settings: KafkaSettings, stages: Sequence[Stage] = STAGES) -> list[
                 )
             )
     return lags
+
+
+def await_caught_up(settings: KafkaSettings, patience_s: float) -> bool:
+    """Returns when each stage has dealt with what there was for it when its turn came, or False: not in time.
+
+    What was in the topic of events when this was called is then in the tables.  Raises as `read_lag` does.
+    """
+    deadline = time.monotonic() + patience_s
+    for stage in STAGES:
+        goals = {(lag.topic, lag.partition): lag.end for lag in read_lag(settings, [stage]) if lag.lag}
+        while goals:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_S)
+            for lag in read_lag(settings, [stage]):
+                if (lag.committed or 0) >= goals.get((lag.topic, lag.partition), lag.end + 1):
+                    del goals[lag.topic, lag.partition]
+    return True

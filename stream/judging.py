@@ -1,7 +1,7 @@
 """Putting an event before the rules, so that a rule that fails is itself a finding and stops nothing."""
 
 import logging
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import replace
 
 from keytrail.schemas.records import Event, Key
@@ -14,7 +14,6 @@ from keytrail.stream.detections.catalogue import (
     CONDUCT_RULES,
     EVENT_RULES,
     RULES_BY_CHANGE,
-    EventRule,
     SubjectRule,
 )
 from keytrail.stream.detections.rule_failure import failed
@@ -28,8 +27,9 @@ from keytrail.stream.signed import UNSIGNED, Signed
 
 logger = logging.getLogger(__name__)
 
+_Judge = Callable[..., Iterable[Verdict]]
 # Those of the key, and the others.
-_Rules = tuple[tuple[EventRule, ...], tuple[EventRule, ...]]
+_Judges = tuple[tuple[_Judge, ...], tuple[_Judge, ...]]
 # An action is free text: what is remembered for each begins anew beyond this.
 _MOST_REMEMBERED = 1_000
 
@@ -42,7 +42,7 @@ class Judge:
         self.policy_version = policy.version
         self._signs = bool(policy.signing.keys or policy.signing.services)
         self._failures: set[tuple[str, str]] = set()
-        self._rules: dict[tuple[str, str], _Rules] = {}
+        self._concerned_by: dict[tuple[str, str], _Judges] = {}
         self._settings = {setting.name: setting for setting in policy.rules}
         self._changes_severities = bool(policy.rules or policy.severity_shifts)
         off = {setting.name for setting in policy.rules if not setting.enabled}
@@ -61,19 +61,15 @@ class Judge:
 
     def by_key(self, event: Event, key: KeyAtEvent, signed: Signed) -> list[Verdict]:
         """What the rules say that look at the event's key, and at whether it is signed as it should be."""
-        found: list[Verdict] = []
-        for rule in self._concerned(event.action, key.status)[0]:
-            found += self._ask(rule.judge, event, key)
+        found = self._ask(self._concerned(event.action, key.status)[0], event, key)
         found += self._by_custom(self._custom_of_key, event, key, None)
         if signed is not UNSIGNED or self._signs:
-            found += self._ask(forged_event.judge, event, key, signed)
+            found += self._ask((forged_event.judge,), event, key, signed)
         return found
 
     def by_itself(self, event: Event, key: KeyAtEvent) -> list[Verdict]:
         """What the other rules say that need the event alone."""
-        found: list[Verdict] = []
-        for rule in self._concerned(event.action, key.status)[1]:
-            found += self._ask(rule.judge, event, key)
+        found = self._ask(self._concerned(event.action, key.status)[1], event, key)
         return found + self._by_custom(self._custom, event, key, None)
 
     def by_access(self, event: Event, key: KeyAtEvent, subject: SubjectAccess | None) -> list[Verdict]:
@@ -83,11 +79,10 @@ class Judge:
     def subject(self, event: Event, subject: SubjectAccess, change: Change, book: SignalBook) -> list[str]:
         """The same for what the event's subject holds, of which the event changed something."""
         found = []
-        for judge in self._by_change.get(change, ()):
-            for verdict in self._ask(judge, event, subject):
-                book.add(verdict, event)
-                if verdict.holds and verdict.is_final:
-                    found.append(verdict.rule.name)
+        for verdict in self._ask(self._by_change.get(change, ()), event, subject):
+            book.add(verdict, event)
+            if verdict.holds and verdict.is_final:
+                found.append(verdict.rule.name)
         return found
 
     def place(self, event: Event, key: Key) -> str | None:
@@ -96,34 +91,31 @@ class Judge:
 
     def conduct(self, conduct: Conduct, kinds: Set[str]) -> list[Verdict]:
         """What the rules say of what one key did, of which deeds of these kinds are new."""
-        found: list[Verdict] = []
-        for rule in self._of_conduct:
-            if not rule.kinds.isdisjoint(kinds):
-                found += self._ask(rule.judge, conduct)
-        return found
+        return self._ask(
+            [rule.judge for rule in self._of_conduct if not rule.kinds.isdisjoint(kinds)], conduct
+        )
 
     def as_set(self, verdicts: Iterable[Verdict]) -> Iterable[Verdict]:
         """Without those of rules that are off, and with the severities that the policy sets."""
         return self._as_set(verdicts, None)
 
     def _by_custom(
-        self, judges: Iterable[CustomJudge], event: Event, key: KeyAtEvent, subject: SubjectAccess | None
+        self, judges: Sequence[CustomJudge], event: Event, key: KeyAtEvent, subject: SubjectAccess | None
     ) -> list[Verdict]:
-        found: list[Verdict] = []
-        for judge in judges:
-            if judge.concerns(event.action):
-                found += self._ask(judge, event, key, subject)
-        return found
+        if not judges:
+            return []
+        return self._ask([judge for judge in judges if judge.concerns(event.action)], event, key, subject)
 
-    def _concerned(self, action: str, status: str) -> _Rules:
-        rules = self._rules.get((action, status))
-        if rules is None:
-            if len(self._rules) >= _MOST_REMEMBERED:
-                self._rules.clear()
+    def _concerned(self, action: str, status: str) -> _Judges:
+        judges = self._concerned_by.get((action, status))
+        if judges is None:
+            if len(self._concerned_by) >= _MOST_REMEMBERED:
+                self._concerned_by.clear()
             asked = [rule for rule in EVENT_RULES if rule.may_fire(action, status, self._policy)]
-            of_key = tuple(rule for rule in asked if rule.of_key)
-            rules = self._rules[action, status] = of_key, tuple(r for r in asked if not r.of_key)
-        return rules
+            of_key = tuple(rule.judge for rule in asked if rule.of_key)
+            others = tuple(rule.judge for rule in asked if not rule.of_key)
+            judges = self._concerned_by[action, status] = of_key, others
+        return judges
 
     def _enabled(self, judges: tuple[SubjectRule, ...]) -> tuple[SubjectRule, ...]:
         """Without those whose rule is off: they note what they have said, and would have said nothing."""
@@ -132,20 +124,26 @@ class Judge:
 
     def _ask(
         self,
-        judge: Callable[..., Iterable[Verdict]],
+        judges: Iterable[_Judge],
         *about: Event | KeyAtEvent | SubjectAccess | Signed | Conduct | None,
-    ) -> Iterable[Verdict]:
-        try:
-            verdicts = tuple(judge(*about, self._policy))
-        except Exception as error:
-            module = judge.__module__.rpartition(".")[2]
-            name = judge.name if isinstance(judge, CustomJudge) else module
-            kind = type(error).__name__
-            if (name, kind) not in self._failures:
-                self._failures.add((name, kind))
-                logger.exception("The rule %s failed; it goes on without its verdict.", name)
-            verdicts = (failed(name, kind),)
-        return self._as_set(verdicts, about[0]) if verdicts and self._changes_severities else verdicts
+    ) -> list[Verdict]:
+        found: list[Verdict] = []
+        for judge in judges:
+            try:
+                verdicts = tuple(judge(*about, self._policy))
+            except Exception as error:  # noqa: BLE001 - it is logged, and a finding
+                verdicts = (self._failed(judge, error),)
+            if verdicts:
+                found += self._as_set(verdicts, about[0]) if self._changes_severities else verdicts
+        return found
+
+    def _failed(self, judge: _Judge, error: Exception) -> Verdict:
+        name = judge.name if isinstance(judge, CustomJudge) else judge.__module__.rpartition(".")[2]
+        kind = type(error).__name__
+        if (name, kind) not in self._failures:
+            self._failures.add((name, kind))
+            logger.error("The rule %s failed; it goes on without its verdict.", name, exc_info=error)
+        return failed(name, kind)
 
     def _as_set(self, verdicts: Iterable[Verdict], about: object) -> Iterable[Verdict]:
         """Without those of rules that are off, and with the severities that the policy sets."""

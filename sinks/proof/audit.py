@@ -45,7 +45,13 @@ class _Table:
     def __init__(self, settings: Settings, leaves: Leaves) -> None:
         self.clickhouse = ClickHouse(settings.clickhouse, database=settings.database)
         self.proof = ProofTables(self.clickhouse)
-        self.rows = Rows(self.clickhouse, leaves, true_cuts(self.clickhouse))
+        self._leaves = leaves
+        self.rows = Rows(self.clickhouse, leaves)
+
+    def believe_cuts(self, evidence: Evidence) -> None:
+        """Those whose events were signed; what else says it was a cut is a row that is gone."""
+        before = {log: signed[-1].checkpoint.before for log, signed in evidence.signed.items()}
+        self.rows = Rows(self.clickhouse, self._leaves, true_cuts(self.clickhouse, before))
 
 
 class _Topic:
@@ -89,6 +95,8 @@ class Audit:
                 "There are no checkpoints: nothing was ever signed.",
                 "Run `keytrail notary`, which is part of `keytrail up`.",
             )
+        if self._table:
+            self._table.believe_cuts(evidence)
         return evidence
 
     def rows(self, evidence: Evidence, since: Micros | None) -> Iterator[Verdict]:

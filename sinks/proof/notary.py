@@ -12,7 +12,8 @@ A round does, for each log, in this order:
 
 After a kill the next round goes on from the newest checkpoint in the topic or in ClickHouse; tiles without a
 checkpoint mean nothing.  Which records are leaves, and in which order, follows from the topic alone, so two
-notaries at once make checkpoints that agree; but their tiles overlap and name nothing any more, so run one.
+notaries at once make checkpoints that agree; but their tiles overlap and name nothing any more, so one waits
+for the other (`turn`).
 """
 
 import logging
@@ -105,6 +106,10 @@ class Notary:
         if failed:
             raise failed[0]
         return made
+
+    def forget(self) -> None:
+        """What it knows of the logs, since another notary goes on with them: it is read again when needed."""
+        self._states.clear()
 
     def anchor(self) -> None:
         """Give the anchor the newest checkpoint of each log that it has not had.  Raises `KeytrailError`."""

@@ -2,20 +2,24 @@
 
 A row of `cut_rows` stands for a row that retention has removed.  It counts in proofs only where an event
 `retention_cut`, which is itself in the log, has the digest of the whole cut: who could write to the table
-could else remove rows and say that it was a cut.
+could else remove rows and say that it was a cut.  `keytrail verify` asks that a checkpoint covers that event,
+so `keytrail retention` removes nothing before one does.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
 from keytrail.sinks.clickhouse.http import ClickHouse, whole
+from keytrail.sinks.proof.checkpoint import Log
 from keytrail.sinks.retention.holds import SERVICE
 
 CUT = "retention_cut"
 _TIMEOUT_S = 3_600.0
 _TABLE = "SELECT 1 AS it FROM system.tables WHERE database = currentDatabase() AND name = 'cut_rows'"
 _RECORDED = (
-    "SELECT toString(event_id) AS event_id, toString(toUUIDOrZero(attributes['keytrail.cut_id'])) AS cut_id,"
+    "SELECT toString(kafka_incarnation) AS incarnation, kafka_partition, kafka_offset,"
+    " toString(event_id) AS event_id, toString(toUUIDOrZero(attributes['keytrail.cut_id'])) AS cut_id,"
     " attributes['keytrail.class'] AS class, attributes['keytrail.before'] AS before,"
     " toInt64OrZero(attributes['keytrail.rows']) AS rows, attributes['keytrail.digest'] AS digest,"
     " actor_id, reason, toString(occurred_at) AS at,"
@@ -32,7 +36,8 @@ _ROWS = (
 class Cut:
     """What an event `retention_cut` says: so many events of class `name`, from before `before`, are gone.
 
-    `before` is in microseconds since 1970; `at` is when it was told, UTC.
+    `before` is in microseconds since 1970; `at` is when it was told, UTC.  The last three say where the
+    event stands in the log.
     """
 
     event_id: str
@@ -45,6 +50,9 @@ class Cut:
     reason: str
     at: str
     signed: bool
+    incarnation: str
+    partition: int
+    offset: int
 
 
 def recorded_cuts(clickhouse: ClickHouse) -> list[Cut]:
@@ -62,6 +70,9 @@ def recorded_cuts(clickhouse: ClickHouse) -> list[Cut]:
             reason=str(row["reason"]),
             at=str(row["at"]),
             signed=bool(row["signed"]),
+            incarnation=str(row["incarnation"]),
+            partition=whole(row, "kafka_partition"),
+            offset=whole(row, "kafka_offset"),
         )
         for row in found
     ]
@@ -78,10 +89,16 @@ def digest_of(clickhouse: ClickHouse, cut_id: str) -> str:
     return digest.hexdigest()
 
 
-def true_cuts(clickhouse: ClickHouse) -> list[str]:
-    """The ids of cuts whose rows are those that their events name.  Raises `UnavailableError`."""
+def true_cuts(clickhouse: ClickHouse, before: Mapping[Log, int] | None = None) -> list[str]:
+    """The ids of cuts whose rows are those that their events name.  Raises `UnavailableError`.
+
+    With `before`, the offset of each log before which all was signed, only those whose events were.
+    """
     if not clickhouse.rows(_TABLE):
         return []  # tables of an earlier keytrail
     return [
-        cut.cut_id for cut in recorded_cuts(clickhouse) if digest_of(clickhouse, cut.cut_id) == cut.digest
+        cut.cut_id
+        for cut in recorded_cuts(clickhouse)
+        if (before is None or cut.offset < before.get(Log(cut.incarnation, cut.partition), 0))
+        and digest_of(clickhouse, cut.cut_id) == cut.digest
     ]

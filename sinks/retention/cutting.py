@@ -1,11 +1,14 @@
 """Removing what is kept long enough: what is due, and carrying a cut out in steps that can be repeated.
 
 1. Where the rows stood, and their hashes, are written to `cut_rows`.
-2. The cut is told as an event, with their digest; it is waited for until it is a row.
+2. The cut is told as an event, with their digest; it is waited for until it is a row, and signed if anything
+   is.
 3. The rows are removed.
 
 Killed before 2, nothing was removed, and `sweep` takes away what 1 wrote, a day later: until then somebody
-may be about to tell it.  Killed before or in 3, `finish` goes on.  What came under a hold meanwhile stays.
+may be about to tell it.  Killed in 2, the event may be on its way still (`has_untold`): who goes on waits for
+it, or would tell of the same rows twice.  Killed before or in 3, `finish` goes on.  What came under a hold
+meanwhile stays.
 """
 
 import time
@@ -16,6 +19,7 @@ from keytrail.schemas.errors import UnavailableError
 from keytrail.schemas.records import Micros
 from keytrail.sinks.clickhouse.http import ClickHouse, text, whole
 from keytrail.sinks.clickhouse.mutations import await_mutations
+from keytrail.sinks.proof.checkpoint import Log
 from keytrail.sinks.proof.leaf_sql import LEAF_HASH, WITH
 from keytrail.sinks.retention.access import NEEDED
 from keytrail.sinks.retention.classes import RetentionClass, conditions
@@ -46,6 +50,11 @@ _PREPARE = (
     " FROM events WHERE {rows}"
 )
 _OF_CUTS = "{place} IN (SELECT {place} FROM cut_rows WHERE toString(cut_id) IN ({cuts})) AND NOT ({keep})"
+_SIGNED = (
+    "SELECT toString(kafka_incarnation) AS incarnation, kafka_partition, max(before) AS before"
+    " FROM checkpoints GROUP BY kafka_incarnation, kafka_partition"
+)
+_WRITTEN_DOWN = "SELECT DISTINCT toString(cut_id) AS cut_id FROM cut_rows"
 _COUNT = "SELECT count() AS n FROM {table} WHERE {rows}"
 _DELETE = (
     "ALTER TABLE {table} DELETE WHERE {rows}"
@@ -126,25 +135,45 @@ class Cutting:
         return Prepared(due, cut_id, whole(row, "n"), digest_of(self._clickhouse, cut_id))
 
     def await_told(self, cut_id: str, patience_s: float) -> None:
-        """Returns when the cut's event is a row; raises `UnavailableError` where it does not come."""
+        """Returns when the cut's event is a row, and a checkpoint covers it if there are any.
+
+        Raises `UnavailableError` where that does not come.
+        """
         deadline = time.monotonic() + patience_s
-        while cut_id not in {cut.cut_id for cut in recorded_cuts(self._clickhouse)}:
+        while cut_id not in self._told():
             if time.monotonic() > deadline:
                 raise UnavailableError(
-                    f"The event `{CUT}` of {cut_id} has not come to the table; nothing was removed yet.",
-                    "See with `keytrail status` that worker and sink run, and apply again.",
+                    f"The event `{CUT}` of {cut_id} was not stored and signed; nothing was removed yet.",
+                    "See with `keytrail status` that worker, sink and notary run, and apply again.",
                 )
             time.sleep(_POLL_S)
+
+    def _told(self) -> list[str]:
+        """The cuts whose events are rows, and signed if anything is."""
+        before = {
+            Log(str(row["incarnation"]), whole(row, "kafka_partition")): whole(row, "before")
+            for row in self._clickhouse.rows(_SIGNED)
+        }
+        return [
+            cut.cut_id
+            for cut in recorded_cuts(self._clickhouse)
+            if not before or cut.offset < before.get(Log(cut.incarnation, cut.partition), 0)
+        ]
+
+    def has_untold(self) -> bool:
+        """Whether rows are written down for a cut that is no row yet: killed, on its way, or about to be."""
+        told = {cut.cut_id for cut in recorded_cuts(self._clickhouse)}
+        return any(row["cut_id"] not in told for row in self._clickhouse.rows(_WRITTEN_DOWN))
 
     def finish(self) -> list[str]:
         """Removes the rows of every cut that was told, but for those that are held now.
 
         Gives the ids of cuts that were told of other rows than `cut_rows` has: of these nothing is removed.
         """
-        true = true_cuts(self._clickhouse)
-        if true:
+        true, told = true_cuts(self._clickhouse), self._told()
+        if due := [cut_id for cut_id in true if cut_id in told]:
             keep = held(read_holds(self._clickhouse))
-            self._delete("events", _OF_CUTS.format(place=_PLACE, cuts=_listed(true), keep=keep))
+            self._delete("events", _OF_CUTS.format(place=_PLACE, cuts=_listed(due), keep=keep))
         return [cut.cut_id for cut in recorded_cuts(self._clickhouse) if cut.cut_id not in true]
 
     def sweep(self) -> None:

@@ -6,6 +6,7 @@ stands with it.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -109,8 +110,8 @@ class Conduct:
         for minutes in self.passed.values():
             minutes.sort()
             del minutes[:-_PASSED_KEPT]
-        _keep_latest(self.refused, {action: max(each.by_number) for action, each in self.refused.items()})
-        _keep_latest(self.passed, {action: minutes[-1] for action, minutes in self.passed.items()})
+        _keep_latest(self.refused, lambda minutes: max(minutes.by_number))
+        _keep_latest(self.passed, lambda minutes: minutes[-1])
         for days in self.actors.values():
             days.trim()
         keep_highest(self.hours, _HOURS_KEPT)
@@ -118,9 +119,10 @@ class Conduct:
             stays.trim()
 
 
-def _keep_latest(by_action: dict[str, Kept], latest: dict[str, int]) -> None:
-    for action in sorted(latest, key=lambda one: (latest[one], one))[:-_ACTIONS_KEPT]:
-        del by_action[action]
+def _keep_latest(by_action: dict[str, Kept], latest: Callable[[Kept], int]) -> None:
+    if len(by_action) > _ACTIONS_KEPT:
+        for action in sorted(by_action, key=lambda one: (latest(by_action[one]), one))[:-_ACTIONS_KEPT]:
+            del by_action[action]
 
 
 _FACTS = ("key_id", "key_version", "kind", "owner", "break_glass", "provisions", "issued_at")

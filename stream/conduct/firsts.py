@@ -28,8 +28,9 @@ def keep_earliest(firsts: dict[str, Occurrence], most: int) -> None:
 
 def keep_highest(firsts: dict[int, Occurrence], most: int) -> None:
     """Keep the highest numbers."""
-    for number in sorted(firsts)[:-most]:
-        del firsts[number]
+    if len(firsts) > most:
+        for number in sorted(firsts)[:-most]:
+            del firsts[number]
 
 
 def plain(firsts: dict[Name, Occurrence]) -> list[list[Any]]:

@@ -59,8 +59,9 @@ class Minutes:
 
     def trim(self) -> None:
         """Forget the oldest where there are too many."""
-        for number in sorted(self.by_number)[:-KEPT]:
-            del self.by_number[number]
+        if len(self.by_number) > KEPT:
+            for number in sorted(self.by_number)[:-KEPT]:
+                del self.by_number[number]
 
     def windows(self, minutes: int, least: int) -> Iterator[Window]:
         """The stretches of so many minutes that hold `least` or more, each up to a minute that has some."""

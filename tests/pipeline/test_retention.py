@@ -1,6 +1,7 @@
 """Retention through a running pipeline: what is due goes, what is held stays, and nothing looks lost."""
 
 import json
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -17,9 +18,14 @@ from keytrail.schemas.privacy import is_pseudonym
 from keytrail.schemas.records import Micros
 from keytrail.schemas.settings import sections_below
 from keytrail.sinks.clickhouse.http import whole
+from keytrail.sinks.proof.audit import Audit
+from keytrail.sinks.proof.comparison import Kind
+from keytrail.sinks.proof.keyring import KeyringFile
+from keytrail.sinks.proof.leaf_sql import LEAF_HASH, WITH
 from keytrail.sinks.retention.classes import read_classes
-from keytrail.sinks.retention.cuts import CUT
+from keytrail.sinks.retention.cuts import CUT, digest_of, true_cuts
 from keytrail.sinks.retention.cutting import Cutting, Prepared
+from keytrail.sinks.retention.holds import SERVICE
 
 CONFIG = """
 [retention.evidence]
@@ -33,6 +39,10 @@ keep = "90d"
 DAY = 86_400_000_000
 WHY = ("--reason", "test", "--actor", "anna")
 OLD, YOUNG, GRANTS, HELD = 600, 50, 40, 30
+PLACE = (
+    "kafka_incarnation, kafka_partition, kafka_offset, source_partition, source_offset, enriched_at, "
+    "recorded_at, producer_id, sequence"
+)
 LAST = 8  # of each kind, sent last, so that all of the others lie before each partition's newest block
 
 
@@ -247,17 +257,48 @@ def test_a_row_removed_by_hand_is_still_found(pipeline: Pipeline, capsys: pytest
     )
     gone = f"event_id = '{row['event_id']}'"
     # Its hash is kept as if by a cut, and nobody told of one.
-    copied = (
-        "kafka_incarnation, kafka_partition, kafka_offset, source_partition, source_offset, enriched_at, "
-        "recorded_at, producer_id, sequence"
-    )
     pipeline.clickhouse.run(
-        f"INSERT INTO cut_rows (cut_id, {copied}) SELECT generateUUIDv4(), {copied} FROM events WHERE {gone}"
+        f"INSERT INTO cut_rows (cut_id, {PLACE}) SELECT generateUUIDv4(), {PLACE} FROM events WHERE {gone}"
     )
     pipeline.clickhouse.run(f"ALTER TABLE events DELETE WHERE {gone} SETTINGS mutations_sync = 2")
     capsys.readouterr()
     assert pipeline.command("verify") == 1
     assert "removed" in capsys.readouterr().out
+
+
+def test_a_cut_that_nothing_signed_excuses_no_removed_row(pipeline: Pipeline) -> None:
+    """The forger writes into the tables what `retention apply` would: a hash, an event with its digest."""
+    wait_until(lambda: signed_all(pipeline), "all rows are signed")
+    clickhouse, cut_id = pipeline.clickhouse, str(uuid.uuid4())
+    [row] = clickhouse.rows(
+        "SELECT event_id, kafka_partition, kafka_offset FROM events WHERE service = 'app-1' "
+        "AND action = 'use' AND reason = 'young' ORDER BY kafka_block LIMIT 1"
+    )
+    gone = f"event_id = '{row['event_id']}'"
+    partition, offset = whole(row, "kafka_partition"), whole(row, "kafka_offset")
+    clickhouse.run(
+        f"INSERT INTO cut_rows (cut_id, {PLACE}, leaf) {WITH} "
+        f"SELECT '{cut_id}', {PLACE}, {LEAF_HASH} FROM events WHERE {gone}"
+    )
+    told = {"cut_id": cut_id, "rows": "1", "class": "uses", "digest": digest_of(clickhouse, cut_id)}
+    attributes = ", ".join(f"'keytrail.{name}', '{value}'" for name, value in told.items())
+    clickhouse.run(
+        f"INSERT INTO events SELECT * REPLACE (generateUUIDv4() AS event_id, '{SERVICE}' AS service, "
+        f"'{CUT}' AS action, map({attributes}) AS attributes, kafka_offset + 100000 AS kafka_offset) "
+        f"FROM (SELECT * FROM events WHERE {gone})"
+    )
+    clickhouse.run(f"ALTER TABLE events DELETE WHERE {gone} SETTINGS mutations_sync = 2")
+    assert cut_id in true_cuts(clickhouse)
+    trust = KeyringFile(pipeline.settings.checkpoint_keys).current().trust
+    with Audit(pipeline.settings, trust, clickhouse=True, kafka=False) as asked:
+        verdicts = list(asked.rows(asked.evidence([]), None))
+    assert any(
+        verdict.log.partition == partition
+        and each.kind is Kind.REMOVED
+        and each.first <= offset <= each.last  # the row that was removed by hand may be its neighbour
+        for verdict in verdicts
+        for each in verdict.differences
+    )
 
 
 def show(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

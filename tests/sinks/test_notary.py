@@ -16,7 +16,7 @@ from keytrail.cli.notary import now
 from keytrail.schemas.errors import KeytrailError, UnavailableError, UsageError
 from keytrail.schemas.settings import HttpSettings, Settings
 from keytrail.schemas.topics import CHECKPOINTS
-from keytrail.sinks.clickhouse.http import ClickHouse
+from keytrail.sinks.clickhouse.http import ClickHouse, whole
 from keytrail.sinks.cluster import Cluster, Place
 from keytrail.sinks.proof.anchor import read_anchor
 from keytrail.sinks.proof.checkpoint import Checkpoint, Log
@@ -27,6 +27,7 @@ from keytrail.sinks.proof.notary import ContradictionError, Notary
 from keytrail.sinks.proof.note import NoteError
 from keytrail.sinks.proof.store import Entry, ProofTables
 from keytrail.sinks.proof.tiles import TILE_LEAVES
+from keytrail.sinks.proof.turn import Turn
 from keytrail.sinks.spans import SpanReader
 
 
@@ -105,14 +106,48 @@ def test_what_a_killed_notary_left_undone_is_done_by_the_next(proved: Settings) 
 
 def test_killed_processes_leave_one_history(proved: Settings) -> None:
     for round_number in range(4):
+        before = _checkpoints(proved)
         notary = _process(proved)
         store(proved, "notary-sigkill", [50 + round_number, 50, 50])
+        _wait_for_more(proved, before)
         notary.kill()
         notary.wait(30)
     sign_all(proved)
     for partition in range(3):
         log = _log(proved, partition)
         _assert_one_history(proved, log)
+
+
+def test_of_two_notaries_one_works_at_a_time(proved: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    notaries = [_process(proved), _process(proved)]
+    try:
+        for round_number in range(4):
+            before = _checkpoints(proved)
+            store(proved, "notary-two", [300 + round_number, 5])
+            _wait_for_more(proved, before)
+    finally:
+        for notary in notaries:
+            notary.terminate()
+            notary.wait(30)
+    sign_all(proved)
+    for partition in range(2):
+        _assert_one_history(proved, _log(proved, partition))
+    with Turn(proved.kafka) as turn:
+        assert turn.is_mine(30)
+        # The other one may join, but the turn moves only when its owner asks again.
+        assert main(["notary", "--once", f"--data-dir={proved.data_dir}"]) == 1
+        assert "Another notary is at work" in capsys.readouterr().err
+
+
+def _checkpoints(settings: Settings) -> int:
+    [row] = ClickHouse(settings.clickhouse, database=settings.database).rows(
+        "SELECT count() AS n FROM checkpoints"
+    )
+    return whole(row, "n")
+
+
+def _wait_for_more(settings: Settings, before: int) -> None:
+    wait_until(lambda: _checkpoints(settings) > before, "another checkpoint")
 
 
 class _KilledError(BaseException):

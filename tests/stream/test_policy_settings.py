@@ -76,7 +76,7 @@ def test_a_set_severity_takes_the_place_of_a_verdicts_own() -> None:
         (Policy(rules=(RuleSetting("privileged_grant"),)), "medium"),
     ):
         judge = Judge(policy)
-        [found] = judge._ask(lambda *_: [verdict], event())
+        [found] = judge._ask((lambda *_: [verdict],), event())
         assert found.severity == severity
 
 
@@ -105,8 +105,8 @@ def test_a_rules_failure_can_be_off() -> None:
     def fails(*_: object) -> list[Verdict]:
         raise ValueError
 
-    assert [v.rule.name for v in Judge(Policy())._ask(fails, event())] == ["rule_failure"]
-    assert list(Judge(off("rule_failure"))._ask(fails, event())) == []
+    assert [v.rule.name for v in Judge(Policy())._ask((fails,), event())] == ["rule_failure"]
+    assert list(Judge(off("rule_failure"))._ask((fails,), event())) == []
 
 
 def test_what_is_set_for_rules_is_part_of_the_version() -> None:
