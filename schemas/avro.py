@@ -18,7 +18,6 @@ from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import (
     Deed,
     Header,
-    Moment,
     Occurrence,
     Profile,
     RoleHolding,
@@ -139,7 +138,6 @@ _LISTS: Mapping[str, type[object]] = {
     "deeds": Deed,
     "headers": Header,
     "holdings": RoleHolding,
-    "moments": Moment,
     "events": Occurrence,
     "suspensions": Suspension,
 }

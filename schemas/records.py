@@ -217,24 +217,11 @@ class RoleHolding:
     holder: str = ""
 
 
-# A service reported, a break-glass key was used, or its use was reviewed.
-MomentKind = Literal["report", "use", "review"]
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Something that is awaited came: of the service or key `name`, by the first events of some periods."""
-
-    kind: MomentKind
-    name: str
-    events: list[Occurrence]
-
-
 @dataclass(frozen=True)
 class Signal:
-    """A rule's word on one entity and cause, a tally, holdings of roles, a triage, or moments.
+    """A rule's word on one entity and cause, a tally, holdings of roles, or a triage (`signal.v2.avsc`).
 
-    Internal to the stream (`signal.v2.avsc`).
+    Internal to the stream.
     """
 
     rule: str
@@ -255,7 +242,6 @@ class Signal:
     tally: Tally | None = None
     holdings: list[RoleHolding] = field(default_factory=list)
     triage: Triage | None = None
-    moments: list[Moment] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

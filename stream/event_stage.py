@@ -15,7 +15,6 @@ from keytrail.schemas.topics import EVENTS
 from keytrail.stream.access import Change, SubjectAccess
 from keytrail.stream.access_form import pack, unpack
 from keytrail.stream.at_hand import Slot
-from keytrail.stream.awaited.moments import Moments
 from keytrail.stream.conduct.tallies import Tallies
 from keytrail.stream.dead_share import DeadShare
 from keytrail.stream.departures import left_at, record_of
@@ -101,7 +100,6 @@ class EventStage:
         self._uses = KeyUses()
         self._rejudge = Rejudge(keys, self._judge_at, self._uses)
         self._tallies = Tallies()
-        self._moments = Moments()
         self._subjects: StateStore[SubjectAccess] = StateStore("subject", pack, unpack)
         self._departures: dict[str, Micros | None] = {}
         self._seen = SeenIds()
@@ -173,8 +171,7 @@ class EventStage:
         ]
         if judge.judges_conduct:
             self._tallies.watch(min(read.event.occurred_at for read in reads))
-        told = self._tallies.signals(policy.version) + self._moments.signals(policy.version)
-        return enriched, book.signals() + told + decisions
+        return enriched, book.signals() + self._tallies.signals(policy.version) + decisions
 
     def _by(self, policy: Policy) -> tuple[Judge, Enricher]:
         known = self._by_policy.get(policy.version)
@@ -199,11 +196,6 @@ class EventStage:
         """
         reads = {read.offset: read for read in self._reader.read_batch(records) if isinstance(read, Readable)}
         signals = self._rejudge.judge(due.names, reads, self._clock())
-        for offset, read in reads.items():
-            judge = self._judge_at(offset)
-            if judge.awaits:
-                self._moments.note(read.event, self._keys.at(read.event).key)
-                signals += self._moments.signals(judge.policy_version)
         self._book.add_signals(len(signals))
         return EventOutput([], signals, [], self._take_changes(), 0, [])
 
@@ -230,15 +222,12 @@ class EventStage:
             self._uses.note(name, key, event.occurred_at, read.offset, causes)
         if key.key is not None and judge.judges_conduct:
             self._tallies.note(event, key.key, judge.place(event, key.key))
-        if judge.awaits:
-            self._moments.note(event, key.key)
         findings = []
         for verdict in (*of_key, *judge.by_itself(event, key)):
             book.add(verdict, event)
             findings.append(verdict.rule.name)
         if (decided := decision(event, key, read.signed, judge.policy_version)) is not None:
             decisions.append(decided)
-            self._moments.review(event)
         whose = event.whose
         subject = self._subjects.get(whose)
         if subject is None and event.action in _BEGINS and event.outcome == "success":

@@ -10,7 +10,6 @@ from keytrail.schemas.ledger import FINDING_LEDGER
 from keytrail.schemas.records import Anomaly, Micros, Profile, Signal, Triage
 from keytrail.schemas.triage import anomaly_id
 from keytrail.stream import findings, peers, triage
-from keytrail.stream.awaited.watch import AwaitedWatch
 from keytrail.stream.census import RoleCensus
 from keytrail.stream.conduct.watch import ConductWatch
 from keytrail.stream.custom.rule import rule_of
@@ -52,7 +51,6 @@ class FindingStage:
         self._triages: StateStore[Triage] = StateStore(_TRIAGE, triage.pack, triage.unpack)
         self._watched = ConductWatch()
         self._census = RoleCensus()
-        self._awaited = AwaitedWatch()
         self._candidates_of: dict[str, set[str]] = {}
         self._untold: dict[str, None] = {}
         self._exempt: set[str] = set()  # told as suppressed
@@ -70,8 +68,6 @@ class FindingStage:
             self._triages.restore(key, value)
         elif self._census.keeps(key):
             self._census.restore(key, value)
-        elif self._awaited.keeps(key):
-            self._awaited.restore(key, value)
         elif key.startswith(self._watched.prefix):
             self._watched.restore(key, value)
         elif key.startswith(self._candidates.prefix):
@@ -96,9 +92,8 @@ class FindingStage:
         taken = 0
         for signal in signals:
             taken += 1
-            touched.update(dict.fromkeys(self._take(signal)))
-        for found in self._awaited.judge():
-            touched.update(dict.fromkeys(self._apply(found)))
+            for name in self._take(signal):
+                touched[name] = None
         anomalies = []
         for name in touched:
             finding = self._findings.get(name)
@@ -157,8 +152,6 @@ class FindingStage:
         elif signal.holdings:
             for found in self._census.take(signal, self._policies.of(signal)):
                 yield from self._apply(found)
-        elif signal.moments:
-            self._awaited.take(signal.moments, self._policies.of(signal))
         elif signal.tally is not None:
             for found in self._watched.take(signal.entity, signal.tally, self._policies.of(signal)):
                 yield from self._apply(found)
@@ -296,7 +289,7 @@ class FindingStage:
         # The ledger comes last: a check finds it at the end of the changelog.
         stores = (
             *(self._findings, self._teams, self._candidates),
-            *(self._watched, self._census, self._awaited, self._triages),
+            *(self._watched, self._census, self._triages),
         )
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 

@@ -10,7 +10,6 @@ from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.custom.rule import CustomJudge
 from keytrail.stream.detections import forged_event, impossible_travel
 from keytrail.stream.detections.catalogue import (
-    AWAITED_RULES,
     CONDUCT_RULES,
     EVENT_RULES,
     RULES_BY_CHANGE,
@@ -48,8 +47,6 @@ class Judge:
         off = {setting.name for setting in policy.rules if not setting.enabled}
         # Where all of these are off, nobody has to tell what keys do.
         self.judges_conduct = any(rule.rule.name not in off for rule in CONDUCT_RULES)
-        # And what is awaited, where these are.
-        self.awaits = not off.issuperset(rule.name for rule in AWAITED_RULES)
         # And where people's keys are used, where this one is.
         self._places = None if impossible_travel.RULE.name in off else Places(policy.travel.places)
         self._of_conduct = [rule for rule in CONDUCT_RULES if rule.rule.name not in off]
@@ -94,10 +91,6 @@ class Judge:
         return self._ask(
             [rule.judge for rule in self._of_conduct if not rule.kinds.isdisjoint(kinds)], conduct
         )
-
-    def as_set(self, verdicts: Iterable[Verdict]) -> Iterable[Verdict]:
-        """Without those of rules that are off, and with the severities that the policy sets."""
-        return self._as_set(verdicts, None)
 
     def _by_custom(
         self, judges: Sequence[CustomJudge], event: Event, key: KeyAtEvent, subject: SubjectAccess | None

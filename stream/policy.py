@@ -5,7 +5,6 @@ import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
-from keytrail.stream.awaited.limits import ReviewLimits, SilenceLimits
 from keytrail.stream.conduct.limits import (
     BurstLimits,
     CadenceLimits,
@@ -248,8 +247,6 @@ class Policy:
     sharing: SharingLimits = field(default_factory=SharingLimits)
     cadence: CadenceLimits = field(default_factory=CadenceLimits)
     travel: TravelLimits = field(default_factory=TravelLimits)
-    reviews: ReviewLimits = field(default_factory=ReviewLimits)
-    silence: SilenceLimits = field(default_factory=SilenceLimits)
     signing: Signing = field(default_factory=Signing)
     auto_suspend: AutoSuspend = field(default_factory=AutoSuspend)
     # By name; a rule that is not among them is as it comes.

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from keytrail.schemas.records import Event, Micros, Occurrence, Signal
 from keytrail.stream.detections.verdict import SEVERITIES, Verdict
 
-AWAITED = "awaited"  # stands where other signals name their rule, and their entity
 KEEP = 5
 MAX_TEXT = 600
 
@@ -114,8 +113,8 @@ def signal_of(verdict: Verdict, policy_version: str) -> Signal:
 def routing_key(signal: Signal) -> str:
     """What a signal's record is keyed by: its entity, or the team where peers or roles come together.
 
-    Moments have one place (`awaited.watch`).  A decision on a finding goes to where the finding is; one on an
-    exception that is over, to where what it covered is.
+    A decision on a finding goes to where the finding is; one on an exception that is over, to where what it
+    covered is.
     """
     if signal.profile is not None:
         return f"team:{signal.profile.team}"
@@ -123,8 +122,6 @@ def routing_key(signal: Signal) -> str:
         rule, cause = signal.rule, signal.cause
         if rule == "expired_exception":
             rule, _, cause = cause.partition(" ")
-        if rule in ("audit_silence", "break_glass_unreviewed"):
-            return AWAITED
         team = {"role_sprawl": cause, "role_explosion": signal.entity}.get(rule)
         return signal.entity if team is None else f"team:{team}"
     return f"team:{signal.entity}" if signal.holdings else signal.entity

@@ -20,7 +20,7 @@ from keytrail.schemas.records import Event, Key
 
 DEFAULT_START = date(2026, 1, 5)
 FEWEST_EVENTS = 100
-FEWEST_WITH_ANOMALIES = 3_000
+FEWEST_WITH_ANOMALIES = 2_000
 # Keys are up to three years older than the first day, and no time lies before 1970.
 _FIRST_YEAR, _LAST_YEAR = 1975, 9000
 

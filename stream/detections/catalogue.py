@@ -10,9 +10,7 @@ from keytrail.schemas.records import Event
 from keytrail.stream.access import Change, SubjectAccess
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.detections import (
-    audit_silence,
     automation_cadence,
-    break_glass_unreviewed,
     break_glass_use,
     clock_skew,
     denials_then_success,
@@ -171,9 +169,6 @@ CONDUCT_RULES: tuple[ConductRule, ...] = (
     ConductRule(impossible_travel.judge, impossible_travel.RULE, frozenset({"placed"})),
 )
 
-# Rules over what should come and may not; `stream/awaited/` keeps what they go by.
-AWAITED_RULES: tuple[Rule, ...] = (break_glass_unreviewed.RULE, audit_silence.RULE)
-
 # Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed, of
 # what the policy says of a finding.
 _OTHERS = (
@@ -195,7 +190,6 @@ RULES: dict[str, Rule] = {
     for rule in (
         *(given for asked in EVENT_RULES for given in asked.gives),
         *(asked.rule for asked in CONDUCT_RULES),
-        *AWAITED_RULES,
         *_OTHERS,
     )
 }

@@ -9,7 +9,6 @@ from typing import Any
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.detections.verdict import SEVERITIES
 from keytrail.stream.lineage import MOST_ANCESTORS
-from keytrail.stream.policies.awaited import AWAITED
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
 from keytrail.stream.policies.conduct import CONDUCT
 from keytrail.stream.policies.custom_shapes import CustomName, RuleName, condition, template
@@ -217,7 +216,6 @@ FORM = Record(
         "lineage": Field(_LINEAGE, "How far keys may issue keys, and what becomes of them."),
         "orphans": Field(_ORPHANS, "How long a key may outlive its owner."),
         **CONDUCT,
-        **AWAITED,
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "auto_suspend": Field(_AUTO_SUSPEND, "What `keytrail suspender` may suspend keys for."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),

@@ -13,7 +13,6 @@ from fnmatch import fnmatchcase
 from statistics import median
 from zoneinfo import ZoneInfo
 
-from awaited_judge import AwaitedJudge
 from conduct_judge import ConductJudge
 
 from keytrail.producers.simulation import Finding
@@ -79,15 +78,13 @@ class _Judge:
         self._subjects: dict[str, _Subject] = {}
         self._found: set[Finding] = set()
         self._conduct = ConductJudge()
-        self._awaited = AwaitedJudge()
 
     def judge(self, events: Iterable[Event]) -> set[Finding]:
         for event in events:
-            self._awaited.note(event, self._keys.get(event.key_id or event.key_alias or ""))
             self._by_key(event)
             self._by_act(event)
             self._by_state(event)
-        return self._found | self._conduct.findings() | set(self._awaited.findings())
+        return self._found | self._conduct.findings()
 
     def _find(self, rule: str, entity_type: str, entity: str, cause: str = "") -> None:
         self._found.add(Finding(rule, entity_type, entity, cause))

@@ -46,7 +46,7 @@ def test_a_key_that_was_never_used_awakes_if_its_issue_was_seen() -> None:
 
 def test_a_break_glass_key_is_meant_to_lie_unused() -> None:
     one = world(use(0), use(200), break_glass=True)
-    assert {rule for rule, _, _ in one.open_findings()} == {"break_glass_use", "break_glass_unreviewed"}
+    assert {rule for rule, _, _ in one.open_findings()} == {"break_glass_use"}
 
 
 def test_a_late_event_shows_that_a_key_was_not_dormant() -> None:

@@ -20,9 +20,7 @@ from keytrail.producers.simulation.injections import (
     reasons,
     redundancy,
     refusals,
-    reviews,
     scope,
-    silence,
     sprawl,
     travel,
     windows,
@@ -176,14 +174,6 @@ KINDS = (
             travel.a_service_in_two_regions,
             travel.two_people_at_two_places,
         ),
-    ),
-    Kind(
-        (reviews.never_reviewed, reviews.reviewed_too_late, reviews.used_again_after_the_review),
-        (reviews.reviewed_in_time,),
-    ),
-    Kind(
-        (silence.stopped_for_good, silence.stopped_for_two_days),
-        (silence.late_by_half_a_day, silence.hardly_known, silence.never_regular),
     ),
 )
 

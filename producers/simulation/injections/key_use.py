@@ -2,7 +2,6 @@
 
 from keytrail.producers.simulation.calendar import MINUTE
 from keytrail.producers.simulation.injections import candidates
-from keytrail.producers.simulation.injections.reviews import review_of
 from keytrail.producers.simulation.stage import Stage
 from keytrail.schemas.records import Event, Micros
 
@@ -14,7 +13,6 @@ def glass_broken(stage: Stage, day: int) -> None:
     member = stage.claim(candidates.person)
     key = stage.further_key(member, "emergency access, kept in the safe", break_glass=True)
     event = stage.scribe.use(stage.moment(day), member, key_id=key.key_id)
-    review_of(stage, key, event)
     stage.expect("break_glass_use", "key", key.key_id, "", [event], "an emergency key was used")
 
 

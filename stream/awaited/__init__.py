@@ -1,1 +1,0 @@
-"""What should come and may not: a service's next report, a review of a break-glass use."""
