@@ -82,7 +82,7 @@ def _watch(tallies: list[Signal]) -> None:
     for start in range(0, len(tallies), _BATCH):
         for signal in tallies[start : start + _BATCH]:
             if signal.tally is not None:
-                watch.take(signal.entity, signal.tally, _POLICY)
+                watch.take(signal.entity, [signal.tally], _POLICY)
         watch.take_changes()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from keytrail.schemas.ledger import FINDING_LEDGER
-from keytrail.schemas.records import Anomaly, Micros, Profile, Signal, Triage
+from keytrail.schemas.records import Anomaly, Micros, Profile, Signal, Tally, Triage
 from keytrail.schemas.triage import anomaly_id
 from keytrail.stream import findings, peers, triage
 from keytrail.stream.census import RoleCensus
@@ -90,10 +90,15 @@ class FindingStage:
         began = self._clock()
         touched: dict[str, None] = {}
         taken = 0
+        tallied: dict[tuple[str, str], list[tuple[Signal, Tally]]] = {}
         for signal in signals:
             taken += 1
-            for name in self._take(signal):
-                touched[name] = None
+            if signal.tally is not None:
+                tallied.setdefault((signal.entity, signal.policy_version), []).append((signal, signal.tally))
+            else:
+                touched.update(dict.fromkeys(self._take(signal)))
+        for some in tallied.values():
+            touched.update(dict.fromkeys(self._take_tallies(some)))
         anomalies = []
         for name in touched:
             finding = self._findings.get(name)
@@ -152,11 +157,15 @@ class FindingStage:
         elif signal.holdings:
             for found in self._census.take(signal, self._policies.of(signal)):
                 yield from self._apply(found)
-        elif signal.tally is not None:
-            for found in self._watched.take(signal.entity, signal.tally, self._policies.of(signal)):
-                yield from self._apply(found)
         else:
             yield from self._apply(signal)
+
+    def _take_tallies(self, tallied: list[tuple[Signal, Tally]]) -> Iterator[str]:
+        """As `_take`, for what one key did."""
+        signal = tallied[0][0]
+        tallies = [tally for _, tally in tallied]
+        for found in self._watched.take(signal.entity, tallies, self._policies.of(signal)):
+            yield from self._apply(found)
 
     def _decide(self, signal: Signal, decided: Triage) -> str:
         """Keep a person's decision; the finding may be known only later, where partitions are read anew."""

@@ -1,5 +1,6 @@
 """Watching keys: tallies come in, and what the rules say of a key's conduct goes out as signals."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from keytrail.schemas.records import Signal, Tally
@@ -22,15 +23,19 @@ class ConductWatch:
     def prefix(self) -> bytes:
         return self._conducts.prefix
 
-    def take(self, key_id: str, tally: Tally, policy: Policy) -> list[Signal]:
-        """What is found with this tally, by the policy that counted for its events."""
+    def take(self, key_id: str, tallies: Sequence[Tally], policy: Policy) -> list[Signal]:
+        """What is found with these tallies, by the policy that counted for their events.
+
+        Those of one batch together: judged one by one, a partition that is ahead would look like all of them.
+        """
         judge = self._judges.get(policy.version)
         if judge is None:
             judge = self._judges[policy.version] = Judge(policy)
         known = self._conducts.get(key_id) or Conduct(key_id)
-        known.add(tally)
-        kinds = frozenset(deed.kind for deed in tally.deeds)
-        some = tuple(event for deed in tally.deeds for event in deed.events)
+        for tally in tallies:
+            known.add(tally)
+        kinds = frozenset(deed.kind for tally in tallies for deed in tally.deeds)
+        some = tuple(event for tally in tallies for deed in tally.deeds for event in deed.events)
         signals = [
             signal_of(replace(verdict, evidence=verdict.evidence or some), policy.version)
             for verdict in judge.conduct(known, kinds)
