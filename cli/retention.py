@@ -85,8 +85,8 @@ def _apply(options: argparse.Namespace, classes: Sequence[RetentionClass]) -> in
     cutting = Cutting(clickhouse, settings.database, system_clock)
     if cutting.has_untold() and not await_caught_up(settings.kafka, _SINK_PATIENCE_S):
         progress("A cut that was begun before may be on its way still: worker or sink are behind.")
-    for cut in recorded_cuts(clickhouse):
-        cutting.await_told(cut.cut_id, _SINK_PATIENCE_S)
+    for cut_id in cutting.unfinished():
+        cutting.await_told(cut_id, _SINK_PATIENCE_S)
     for cut_id in cutting.finish():
         progress(f"Cut {cut_id}: {_OTHER_ROWS}")
     cutting.sweep()

@@ -54,6 +54,10 @@ class Cut:
     partition: int
     offset: int
 
+    def is_signed(self, before: Mapping[Log, int]) -> bool:
+        """Whether a checkpoint covers the event, by the offset before which each log is signed."""
+        return self.offset < before.get(Log(self.incarnation, self.partition), 0)
+
 
 def recorded_cuts(clickhouse: ClickHouse) -> list[Cut]:
     """In their order.  Raises `UnavailableError`."""
@@ -99,6 +103,5 @@ def true_cuts(clickhouse: ClickHouse, before: Mapping[Log, int] | None = None) -
     return [
         cut.cut_id
         for cut in recorded_cuts(clickhouse)
-        if (before is None or cut.offset < before.get(Log(cut.incarnation, cut.partition), 0))
-        and digest_of(clickhouse, cut.cut_id) == cut.digest
+        if (before is None or cut.is_signed(before)) and digest_of(clickhouse, cut.cut_id) == cut.digest
     ]

@@ -154,16 +154,19 @@ class Cutting:
             Log(str(row["incarnation"]), whole(row, "kafka_partition")): whole(row, "before")
             for row in self._clickhouse.rows(_SIGNED)
         }
-        return [
-            cut.cut_id
-            for cut in recorded_cuts(self._clickhouse)
-            if not before or cut.offset < before.get(Log(cut.incarnation, cut.partition), 0)
-        ]
+        return [cut.cut_id for cut in recorded_cuts(self._clickhouse) if not before or cut.is_signed(before)]
 
     def has_untold(self) -> bool:
         """Whether rows are written down for a cut that is no row yet: killed, on its way, or about to be."""
         told = {cut.cut_id for cut in recorded_cuts(self._clickhouse)}
         return any(row["cut_id"] not in told for row in self._clickhouse.rows(_WRITTEN_DOWN))
+
+    def unfinished(self) -> list[str]:
+        """The cuts whose events no checkpoint covers yet, and whose rows still stand, but for held ones."""
+        told = self._told()
+        open_cuts = [cut.cut_id for cut in recorded_cuts(self._clickhouse) if cut.cut_id not in told]
+        keep = held(read_holds(self._clickhouse)) if open_cuts else ""
+        return [cut_id for cut_id in open_cuts if self._count("events", _rows_of([cut_id], keep))]
 
     def finish(self) -> list[str]:
         """Removes the rows of every cut that was told, but for those that are held now.
@@ -173,7 +176,7 @@ class Cutting:
         true, told = true_cuts(self._clickhouse), self._told()
         if due := [cut_id for cut_id in true if cut_id in told]:
             keep = held(read_holds(self._clickhouse))
-            self._delete("events", _OF_CUTS.format(place=_PLACE, cuts=_listed(due), keep=keep))
+            self._delete("events", _rows_of(due, keep))
         return [cut.cut_id for cut in recorded_cuts(self._clickhouse) if cut.cut_id not in true]
 
     def sweep(self) -> None:
@@ -183,10 +186,17 @@ class Cutting:
         self._delete("cut_rows", f"{old} AND toString(cut_id) NOT IN ({_listed(told)})" if told else old)
 
     def _delete(self, table: str, condition: str) -> None:
-        [row] = self._clickhouse.rows(_COUNT.format(table=table, rows=condition), timeout_s=_TIMEOUT_S)
-        if whole(row, "n"):
+        if self._count(table, condition):
             self._clickhouse.run(_DELETE.format(table=table, rows=condition), timeout_s=_TIMEOUT_S)
             await_mutations(self._clickhouse, self._database, table)
+
+    def _count(self, table: str, condition: str) -> int:
+        [row] = self._clickhouse.rows(_COUNT.format(table=table, rows=condition), timeout_s=_TIMEOUT_S)
+        return whole(row, "n")
+
+
+def _rows_of(cut_ids: Sequence[str], keep: str) -> str:
+    return _OF_CUTS.format(place=_PLACE, cuts=_listed(cut_ids), keep=keep)
 
 
 def _listed(cut_ids: Sequence[str]) -> str:

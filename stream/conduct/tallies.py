@@ -3,8 +3,8 @@
 Access that was given or taken away and refusals are counted: every such event is told, drawn together by
 minute, and so are successes after a refusal (`refusals`).  Of the others the first is told that one actor
 makes from one address in a day, or with a person's key in an hour; and with that key the first at one place
-in ten minutes.  What was told is remembered, and told
-once more where that was forgotten: hearing it again changes nothing.
+in ten minutes.  What was told is remembered, and told once more where that was forgotten: hearing it again
+changes nothing.
 """
 
 from collections.abc import Iterator

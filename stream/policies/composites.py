@@ -70,6 +70,11 @@ class Several(Shape):
         }
 
 
+def patterns(what: str, example: str, least: int = 0) -> Several:
+    """A list of texts, each of which is `what`, such as "a role's pattern"."""
+    return Several(Text(what, example), least)
+
+
 class Texts(Shape):
     """A mapping of names to texts."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.detections.verdict import SEVERITIES
 from keytrail.stream.lineage import MOST_ANCESTORS
-from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several
+from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several, patterns
 from keytrail.stream.policies.conduct import CONDUCT
 from keytrail.stream.policies.custom_shapes import CustomName, RuleName, condition, template
 from keytrail.stream.policies.roles import ROLES
@@ -37,10 +37,6 @@ _ADDRESS = "https://json-schema.org/draft/2020-12/schema"
 
 def _policy(version: int, **fields: Any) -> Policy:  # noqa: ARG001  # the form's version is none of the policy's
     return Policy(**fields)
-
-
-def _patterns(what: str, example: str, least: int = 0) -> Several:
-    return Several(Text(what, example), least)
 
 
 _SPRAWL = Record(
@@ -95,7 +91,7 @@ _MOVERS = Record(
             Whole(0, 3_650), "Who changed teams may keep its roles for so many days after it was last seen."
         ),
         "common_roles": Field(
-            _patterns("a role's pattern", "workplace-*"), "Roles that are of no team: everybody keeps them."
+            patterns("a role's pattern", "workplace-*"), "Roles that are of no team: everybody keeps them."
         ),
     },
 )
@@ -108,7 +104,7 @@ _LINEAGE = Record(
             Whole(0, 3_650), "A key may be used for so many days after one above it was revoked."
         ),
         "compromise_reasons": Field(
-            _patterns("a reason's pattern", "*leak*"), "Revoked for such a reason there is no grace."
+            patterns("a reason's pattern", "*leak*"), "Revoked for such a reason there is no grace."
         ),
     },
 )
@@ -122,14 +118,14 @@ _CHANGE_WINDOW = Record(
     ChangeWindow,
     {
         "name": Field(Text("a name", "production"), "What the window is called in findings.", True),
-        "actions": Field(_patterns("an action's pattern", "update_*", 1), "Which changes are meant.", True),
+        "actions": Field(patterns("an action's pattern", "update_*", 1), "Which changes are meant.", True),
         "environments": Field(
-            _patterns("an environment's pattern", "production", 1), "In which environments.", True
+            patterns("an environment's pattern", "production", 1), "In which environments.", True
         ),
         "hours": Field(Several(OfficeHours(), 1), "When they are to be made.", True),
         "closed": Field(Several(Day()), "Days that do not count, in the time zone of the hours."),
         "emergency_tickets": Field(
-            _patterns("a ticket's pattern", "INC-*"), "With such a ticket changes may be made at any time."
+            patterns("a ticket's pattern", "INC-*"), "With such a ticket changes may be made at any time."
         ),
     },
 )
@@ -137,9 +133,9 @@ _CHANGE_WINDOW = Record(
 _SIGNING = Record(
     Signing,
     {
-        "keys": Field(_patterns("a key's pattern", "ci-*"), "Keys with which every event must be signed."),
+        "keys": Field(patterns("a key's pattern", "ci-*"), "Keys with which every event must be signed."),
         "services": Field(
-            _patterns("a service's pattern", "billing-*"), "Services that must sign every event."
+            patterns("a service's pattern", "billing-*"), "Services that must sign every event."
         ),
     },
 )
@@ -184,7 +180,7 @@ _CUSTOM_RULE = Record(
         "entity": Field(OneOf(("subject", "key", "actor")), "What a finding is about."),
         "cause": Field(template(least=0), "What of it: events of one entity and cause are one finding."),
         "remedy": Field(template(least=0), "What to do."),
-        "actions": Field(_patterns("an action's pattern", "grant", 1), "Of which events it is asked."),
+        "actions": Field(patterns("an action's pattern", "grant", 1), "Of which events it is asked."),
     },
 )
 
@@ -192,9 +188,9 @@ _SEVERITY_SHIFT = Record(
     SeverityShift,
     {
         "by": Field(Whole(-3, 3), "So many steps higher; below 0, so many lower.", True),
-        "rules": Field(_patterns("a rule's pattern", "unknown_key", 1), "Of which rules."),
+        "rules": Field(patterns("a rule's pattern", "unknown_key", 1), "Of which rules."),
         "environments": Field(
-            _patterns("an environment's pattern", "production", 1),
+            patterns("an environment's pattern", "production", 1),
             "In which environments the event happened.",
         ),
         "privileged": Field(Flag(), "True: only where the event's role is a privileged one."),

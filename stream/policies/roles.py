@@ -6,7 +6,7 @@ from operator import attrgetter
 
 import yaml
 
-from keytrail.stream.policies.composites import Field, Record, Several
+from keytrail.stream.policies.composites import Field, Record, Several, patterns
 from keytrail.stream.policies.nodes import line_of
 from keytrail.stream.policies.problems import Problems
 from keytrail.stream.policies.shapes import OneOf, Text, quoted
@@ -16,16 +16,12 @@ from keytrail.stream.role_model import DescribedRole, cycles
 _MOST_ROLES = 10_000
 
 
-def _patterns(what: str, example: str, least: int = 0) -> Several:
-    return Several(Text(what, example), least)
-
-
 _ROLE = Record(
     DescribedRole,
     {
         "name": Field(Text("a role's name", "billing-clerk"), "A role or group.", True),
-        "permissions": Field(_patterns("a permission", "invoices.read"), "What it gives by itself."),
-        "includes": Field(_patterns("a role's name", "reader"), "The roles and groups within it."),
+        "permissions": Field(patterns("a permission", "invoices.read"), "What it gives by itself."),
+        "includes": Field(patterns("a role's name", "reader"), "The roles and groups within it."),
     },
 )
 
@@ -88,16 +84,16 @@ _SEPARATION = _SeparationForm(
     Separation,
     {
         "name": Field(Text("a name", "payments"), "What the separation is called in findings.", True),
-        "first": Field(_patterns("a role's pattern", "*-creator"), "Roles of the one duty."),
-        "second": Field(_patterns("a role's pattern", "*-approver"), "Roles of the other duty."),
+        "first": Field(patterns("a role's pattern", "*-creator"), "Roles of the one duty."),
+        "second": Field(patterns("a role's pattern", "*-approver"), "Roles of the other duty."),
         "first_permissions": Field(
-            _patterns("a permission's pattern", "*.create"), "What only roles of the one duty permit."
+            patterns("a permission's pattern", "*.create"), "What only roles of the one duty permit."
         ),
         "second_permissions": Field(
-            _patterns("a permission's pattern", "*.approve"), "What only roles of the other duty permit."
+            patterns("a permission's pattern", "*.approve"), "What only roles of the other duty permit."
         ),
         "environments": Field(
-            _patterns("an environment's pattern", "production", 1), "Where granted roles count."
+            patterns("an environment's pattern", "production", 1), "Where granted roles count."
         ),
         "within": Field(
             OneOf(("anything", "environment", "resource")),
@@ -108,13 +104,13 @@ _SEPARATION = _SeparationForm(
 
 ROLES = {
     "privileged_roles": Field(
-        _patterns("a role's pattern", "*admin*"), "Roles that can do nearly everything."
+        patterns("a role's pattern", "*admin*"), "Roles that can do nearly everything."
     ),
     "privileged_permissions": Field(
-        _patterns("a permission's pattern", "iam:*"), "Permissions that make a role a privileged one."
+        patterns("a permission's pattern", "iam:*"), "Permissions that make a role a privileged one."
     ),
     "escalation_permissions": Field(
-        _patterns("a permission's pattern", "iam:PassRole"),
+        patterns("a permission's pattern", "iam:PassRole"),
         "Permissions that let their holder give itself more.",
     ),
     "roles": Field(

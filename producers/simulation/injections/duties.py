@@ -1,5 +1,7 @@
 """Duties that should lie in two hands, and roles that should have been taken back."""
 
+from collections.abc import Callable
+
 from keytrail.producers.simulation.calendar import DAY, HOUR
 from keytrail.producers.simulation.company import Member
 from keytrail.producers.simulation.injections import candidates
@@ -77,42 +79,24 @@ def _grant(
 
 
 def payments_in_one_hand(stage: Stage, day: int) -> None:
-    _both_sides(stage, day, "payments", "payment", ("creator", "approver"))
+    _both_sides(stage, day, "payments", _duty, ("payment-creator", "payment-approver"))
 
 
 def code_and_release_in_one_hand(stage: Stage, day: int) -> None:
-    _both_sides(stage, day, "code and release", "", ("code-author", "release-approver"))
-
-
-def _both_sides(stage: Stage, day: int, name: str, noun: str, kinds: tuple[str, str]) -> None:
-    member = stage.claim(candidates.person)
-    first, second = (_duty(member, "-".join(filter(None, (noun, kind)))) for kind in kinds)
-    at = stage.moment(day)
-    before = _approved(stage, member, first, Micros(at - DAY))
-    stage.tell(before)
-    event = _approved(stage, member, second, at)
-    stage.expect("toxic_combination", "subject", member.name, name, [before, event], "held together")
+    _both_sides(stage, day, "code and release", _duty, ("code-author", "release-approver"))
 
 
 def payments_by_what_roles_permit(stage: Stage, day: int) -> None:
     """Roles whose names say nothing."""
-    member = stage.claim(candidates.person)
-    first, second = _permitting(member, "create"), _permitting(member, "approve")
-    at = stage.moment(day)
-    before = _approved(stage, member, first, Micros(at - DAY))
+    _both_sides(stage, day, "payments", _permitting, ("create", "approve"))
+
+
+def _both_sides(
+    stage: Stage, day: int, name: str, role_of: Callable[[Member, str], Role], sides: tuple[str, str]
+) -> None:
+    member, before, event = _two(stage, day, role_of, sides)
     stage.tell(before)
-    event = _approved(stage, member, second, at)
-    stage.expect("toxic_combination", "subject", member.name, "payments", [before, event], "by permission")
-
-
-def payments_seen_and_created(stage: Stage, day: int) -> None:
-    member = stage.claim(candidates.person)
-    at = stage.moment(day)
-    events = [
-        _approved(stage, member, _permitting(member, "create"), Micros(at - DAY)),
-        _approved(stage, member, _permitting(member, "list"), at),
-    ]
-    stage.spare("toxic_combination", "subject", member.name, "payments", events, "one duty by permission")
+    stage.expect("toxic_combination", "subject", member.name, name, [before, event], "held together")
 
 
 def one_side_after_the_other(stage: Stage, day: int) -> None:
@@ -128,13 +112,27 @@ def one_side_after_the_other(stage: Stage, day: int) -> None:
 
 
 def two_of_one_side(stage: Stage, day: int) -> None:
-    member = stage.claim(candidates.person)
-    at = stage.moment(day)
-    events = [
-        _approved(stage, member, _duty(member, "payment-creator"), Micros(at - DAY)),
-        _approved(stage, member, _duty(member, "eu-payment-creator"), at),
-    ]
+    member, *events = _two(stage, day, _duty, ("payment-creator", "eu-payment-creator"))
     stage.spare("toxic_combination", "subject", member.name, "payments", events, "two roles of one side")
+
+
+def payments_seen_and_created(stage: Stage, day: int) -> None:
+    member, *events = _two(stage, day, _permitting, ("create", "list"))
+    stage.spare("toxic_combination", "subject", member.name, "payments", events, "one duty by permission")
+
+
+def _two(
+    stage: Stage, day: int, role_of: Callable[[Member, str], Role], sides: tuple[str, str]
+) -> tuple[Member, Event, Event]:
+    """Somebody, and the grants of two roles on two days."""
+    member = stage.claim(candidates.person)
+    first, second = (role_of(member, side) for side in sides)
+    at = stage.moment(day)
+    return (
+        member,
+        _approved(stage, member, first, Micros(at - DAY)),
+        _approved(stage, member, second, at),
+    )
 
 
 def not_taken_back(stage: Stage, day: int) -> None:
