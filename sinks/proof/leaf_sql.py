@@ -1,7 +1,7 @@
 """The hash of a row's leaf as a ClickHouse expression: the normal form (`leaf`) made of the table's columns.
 
 It spells out Avro's binary encoding, since no function of ClickHouse's gives a row's datum.  ClickHouse needs
-a tenth of a second to analyse the whole and evaluates each branch at a price, so it is kept short and without
+a sixth of a second to analyse the whole and evaluates each branch at a price, so it is kept short and without
 branches where it can be.
 """
 
