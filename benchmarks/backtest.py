@@ -13,11 +13,11 @@ from benchmarks.measure import keep, measure
 from keytrail.producers.datum import flat_encoder
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas import avro, wire
-from keytrail.stream.backtest import Backtest, PastRecord
-from keytrail.stream.keys import KeyDirectory
-from keytrail.stream.memory import calm_collector
-from keytrail.stream.policy import Policy, SprawlLimits
-from keytrail.stream.source import Record
+from keytrail.stream.backtest.backtest import Backtest, PastRecord
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.policies.policy import Policy, SprawlLimits
+from keytrail.stream.reading.source import Record
+from keytrail.stream.worker.memory import calm_collector
 
 PARTITIONS = 4
 REAL_TIME = 1_000  # events a second

@@ -23,11 +23,11 @@ from keytrail.producers.simulation import Simulation
 from keytrail.schemas.errors import KeytrailError
 from keytrail.schemas.settings import KafkaSettings, Settings, load_settings
 from keytrail.schemas.topics import DEFAULT_PARTITIONS, EVENTS, WORKER_GROUP
-from keytrail.stream import partition_task
 from keytrail.stream.errors import TransactionFailedError
-from keytrail.stream.policy import Policy
-from keytrail.stream.transaction import GroupOffsets, Outgoing
-from keytrail.stream.worker import Worker, WorkerOptions
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.worker import partition_task
+from keytrail.stream.worker.transaction import GroupOffsets, Outgoing
+from keytrail.stream.worker.worker import Worker, WorkerOptions
 
 EXACTLY_ONCE, AT_LEAST_ONCE = "exactly-once", "at-least-once"
 COUNT = 300_000

@@ -17,11 +17,11 @@ from keytrail.producers.simulation import Finding, Simulation
 from keytrail.producers.simulation.scoring import RuleScore, compare, total
 from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Event
-from keytrail.stream.backtest import Backtest, PastRecord
-from keytrail.stream.keys import KeyDirectory
-from keytrail.stream.memory import calm_collector
-from keytrail.stream.policy import Policy
-from keytrail.stream.source import Record
+from keytrail.stream.backtest.backtest import Backtest, PastRecord
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.reading.source import Record
+from keytrail.stream.worker.memory import calm_collector
 
 _BATCH = 5_000
 _EVENT_ID = 1

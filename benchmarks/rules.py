@@ -13,12 +13,12 @@ from dataclasses import replace
 from benchmarks.measure import Result, keep, measure
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.records import Event, Signal
-from keytrail.stream.access import Change, SubjectAccess
+from keytrail.stream.access.access import Change, SubjectAccess
 from keytrail.stream.conduct.tallies import Tallies
 from keytrail.stream.conduct.watch import ConductWatch
 from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE, EventRule, SubjectRule
-from keytrail.stream.keys import KeyAtEvent, KeyDirectory
-from keytrail.stream.policy import Policy
+from keytrail.stream.keys.keys import KeyAtEvent, KeyDirectory
+from keytrail.stream.policies.policy import Policy
 
 EVENTS = 50_000
 _BATCH = 5_000  # as a worker under load takes them: what a key does in one is told once

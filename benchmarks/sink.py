@@ -32,13 +32,13 @@ from keytrail.schemas.settings import Settings
 from keytrail.schemas.topics import DEFAULT_PARTITIONS, ENRICHED, EVENTS
 from keytrail.sinks.clickhouse.container import LINEAGE, Writer, writer
 from keytrail.sinks.clickhouse.http import ClickHouse
-from keytrail.stream.at_hand import Slot
-from keytrail.stream.event_stage import EventStage
-from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
-from keytrail.stream.policy import Policy
-from keytrail.stream.reading import EventReader
-from keytrail.stream.source import Record
+from keytrail.stream.reading.reading import EventReader
+from keytrail.stream.reading.source import Record
+from keytrail.stream.stages.event_stage import EventStage
+from keytrail.stream.worker.at_hand import Slot
 
 _DISTINCT = 100_000
 _BATCH = 5_000

@@ -11,17 +11,17 @@ from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import Event, Signal
 from keytrail.schemas.signature import SIGNATURE_HEADER, Masters, fingerprint
 from keytrail.schemas.topics import Topic
-from keytrail.stream.at_hand import Slot
-from keytrail.stream.event_stage import EventStage
-from keytrail.stream.finding_stage import FindingStage
-from keytrail.stream.keys import KeyDirectory
-from keytrail.stream.memory import calm_collector
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
-from keytrail.stream.policy import Policy
-from keytrail.stream.reading import EventReader
-from keytrail.stream.seen import SeenIds
-from keytrail.stream.signed import read_signature
-from keytrail.stream.source import Record, SourceRecord
+from keytrail.stream.reading.reading import EventReader
+from keytrail.stream.reading.signed import read_signature
+from keytrail.stream.reading.source import Record, SourceRecord
+from keytrail.stream.stages.event_stage import EventStage
+from keytrail.stream.stages.finding_stage import FindingStage
+from keytrail.stream.stages.seen import SeenIds
+from keytrail.stream.worker.at_hand import Slot
+from keytrail.stream.worker.memory import calm_collector
 
 EVENTS = 20_000
 BATCH = 2_000

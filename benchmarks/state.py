@@ -22,18 +22,18 @@ from keytrail.producers.datum import flat_encoder
 from keytrail.producers.ids import UuidV7
 from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Event, Key, Occurrence
-from keytrail.stream import access_form
-from keytrail.stream.access import SubjectAccess
-from keytrail.stream.at_hand import Slot
-from keytrail.stream.event_stage import EventStage
-from keytrail.stream.keys import KeyDirectory
-from keytrail.stream.membership import Membership, Sight
-from keytrail.stream.memory import calm_collector
+from keytrail.stream.access import access_form
+from keytrail.stream.access.access import SubjectAccess
+from keytrail.stream.access.membership import Membership, Sight
+from keytrail.stream.access.role import Role
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
-from keytrail.stream.policy import Policy
-from keytrail.stream.reading import EventReader
-from keytrail.stream.role import Role
-from keytrail.stream.source import Record
+from keytrail.stream.reading.reading import EventReader
+from keytrail.stream.reading.source import Record
+from keytrail.stream.stages.event_stage import EventStage
+from keytrail.stream.worker.at_hand import Slot
+from keytrail.stream.worker.memory import calm_collector
 
 EVENTS = 100_000
 ROLES = 5

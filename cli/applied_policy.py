@@ -18,8 +18,8 @@ from keytrail.schemas.errors import UsageError
 from keytrail.schemas.records import Event
 from keytrail.schemas.topics import EVENTS
 from keytrail.stream.policies.file import parse_policy, policy_text, text_of
-from keytrail.stream.policy import Signing
-from keytrail.stream.policy_feed import applied_policies
+from keytrail.stream.policies.policy import Signing
+from keytrail.stream.policies.policy_feed import applied_policies
 
 
 def apply(options: argparse.Namespace) -> int:

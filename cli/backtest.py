@@ -17,11 +17,11 @@ from keytrail.producers.clock import system_clock
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.masters import MasterFile
 from keytrail.schemas.registry import Registry
-from keytrail.stream.backtest import Backtest, Counts, PastRecord
-from keytrail.stream.comparison import Comparison, RuleChange, compare
-from keytrail.stream.history import History
-from keytrail.stream.memory import calm_collector, give_back
-from keytrail.stream.policy import Policy
+from keytrail.stream.backtest.backtest import Backtest, Counts, PastRecord
+from keytrail.stream.backtest.comparison import Comparison, RuleChange, compare
+from keytrail.stream.backtest.history import History
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.worker.memory import calm_collector, give_back
 
 REAL_TIME = 1_000  # events a second
 _BATCH = 20_000

@@ -14,8 +14,8 @@ from keytrail.stream.policies.cases_file import read_cases
 from keytrail.stream.policies.diff import differences
 from keytrail.stream.policies.file import policy_text, read_policy
 from keytrail.stream.policies.form import json_schema
-from keytrail.stream.policy import Policy
-from keytrail.stream.role_twins import twins
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.policies.role_twins import twins
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

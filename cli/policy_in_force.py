@@ -6,9 +6,9 @@ from pathlib import Path
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.settings import KafkaSettings, configured, find_policy_file
 from keytrail.stream.policies.file import read_policy
+from keytrail.stream.policies.policy import Policy, Signing
+from keytrail.stream.policies.policy_feed import applied_policies
 from keytrail.stream.policies.timeline import Timeline
-from keytrail.stream.policy import Policy, Signing
-from keytrail.stream.policy_feed import applied_policies
 
 
 def policy_of(file: Path | None) -> Policy:

@@ -19,7 +19,7 @@ from keytrail.schemas.settings import Settings, find_policy_file
 from keytrail.sinks.clickhouse.http import ClickHouse, RefusedError
 from keytrail.sinks.reports import REPORTS
 from keytrail.sinks.reports.terms import Separation, Terms
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.policy import Policy
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

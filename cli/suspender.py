@@ -20,8 +20,8 @@ from keytrail.producers.key_registry import Edit, KeyRegistry
 from keytrail.schemas.records import Anomaly, Event, Key, Micros
 from keytrail.schemas.settings import Settings
 from keytrail.sinks.anomaly_reader import AnomalyReader
-from keytrail.stream.auto_suspend import concerns, hindrance, is_grave, marked
-from keytrail.stream.policy import AutoSuspend
+from keytrail.stream.findings.auto_suspend import concerns, hindrance, is_grave, marked
+from keytrail.stream.policies.policy import AutoSuspend
 
 ACTOR = "keytrail"
 GROUP = "keytrail-suspender"

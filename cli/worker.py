@@ -10,8 +10,8 @@ from keytrail.cli.output import log_to_stderr
 from keytrail.cli.policy_in_force import policy_of, refuse_file_beside_applied
 from keytrail.schemas.damage import pass_over
 from keytrail.schemas.settings import find_policy_file
-from keytrail.stream.patience import until_available
-from keytrail.stream.worker import BATCH_RECORDS, Worker, WorkerOptions
+from keytrail.stream.worker.patience import until_available
+from keytrail.stream.worker.worker import BATCH_RECORDS, Worker, WorkerOptions
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

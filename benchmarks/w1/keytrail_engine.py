@@ -24,13 +24,13 @@ from keytrail.schemas import avro, strict
 from keytrail.schemas.columns import Columns, Rows
 from keytrail.schemas.settings import Settings, load_settings
 from keytrail.schemas.topics import Topic
-from keytrail.stream.at_hand import Slot
-from keytrail.stream.partition_task import PartitionTask, TaskContext
-from keytrail.stream.policy import Policy
-from keytrail.stream.source import SourceRecord
-from keytrail.stream.store import StateStore
-from keytrail.stream.transaction import Message, Outgoing
-from keytrail.stream.worker import Worker, WorkerOptions
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.reading.source import SourceRecord
+from keytrail.stream.stages.store import StateStore
+from keytrail.stream.worker.at_hand import Slot
+from keytrail.stream.worker.partition_task import PartitionTask, TaskContext
+from keytrail.stream.worker.transaction import Message, Outgoing
+from keytrail.stream.worker.worker import Worker, WorkerOptions
 
 _HEADER = len(workload.HEADER)
 _GRANT, _REVOKE = workload.ACTIONS.index("GRANT"), workload.ACTIONS.index("REVOKE")

@@ -16,7 +16,7 @@ from keytrail.schemas.signature import SigningKey
 from keytrail.schemas.triage import ACKNOWLEDGE, CLOSE
 from keytrail.sinks.retention.cuts import CUT
 from keytrail.sinks.retention.holds import HOLD, RELEASE
-from keytrail.stream.keys import status_at
+from keytrail.stream.keys.keys import status_at
 
 ADMIN_ACTIONS = (
     *("issue_key", "rotate_key", "suspend_key", "resume_key", "revoke_key"),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from keytrail.stream.places import Place
+from keytrail.stream.policies.places import Place
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from keytrail.schemas.records import Deed, Micros, Occurrence
 from keytrail.stream.conduct.tallies import MINUTE
-from keytrail.stream.signals import KEEP
+from keytrail.stream.findings.signals import KEEP
 
 KEPT = 64
 LONGEST_WINDOW = 60  # minutes: it must fit among those that are kept

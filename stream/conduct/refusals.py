@@ -7,7 +7,7 @@ refusal before them comes late, do not.
 import json
 
 from keytrail.schemas.records import Micros
-from keytrail.stream.store import StateChange, StateStore
+from keytrail.stream.stages.store import StateChange, StateStore
 
 _WITHIN: Micros = 3_600_000_000  # an hour: no policy may ask for more
 _MOST_ACTIONS = 8

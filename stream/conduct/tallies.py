@@ -15,9 +15,9 @@ from ipaddress import ip_address, ip_network
 from keytrail.schemas.records import Deed, DeedKind, Event, Key, Micros, Occurrence, Signal, Tally
 from keytrail.stream.conduct.deeds import GIVES, kind_of
 from keytrail.stream.conduct.refusals import Refusals
-from keytrail.stream.patterns import matches_any
-from keytrail.stream.signals import KEEP, capped
-from keytrail.stream.store import StateChange, StateStore
+from keytrail.stream.findings.signals import KEEP, capped
+from keytrail.stream.policies.patterns import matches_any
+from keytrail.stream.stages.store import StateChange, StateStore
 
 NAME = "conduct"  # stands where other signals name their rule
 MINUTE = 60 * 1_000_000

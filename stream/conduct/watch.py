@@ -6,10 +6,10 @@ from dataclasses import replace
 from keytrail.schemas.records import Signal, Tally
 from keytrail.stream.conduct import conduct
 from keytrail.stream.conduct.conduct import Conduct
-from keytrail.stream.judging import Judge
-from keytrail.stream.policy import Policy
-from keytrail.stream.signals import signal_of
-from keytrail.stream.store import StateChange, StateStore
+from keytrail.stream.findings.signals import signal_of
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.stages.judging import Judge
+from keytrail.stream.stages.store import StateChange, StateStore
 
 
 class ConductWatch:

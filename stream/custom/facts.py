@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import get_type_hints
 
 from keytrail.schemas.records import Event, Key
-from keytrail.stream.access import SubjectAccess
-from keytrail.stream.keys import KeyAtEvent
+from keytrail.stream.access.access import SubjectAccess
+from keytrail.stream.keys.keys import KeyAtEvent
 
 Value = str | int | bool | list[str] | dict[str, str]
 About = tuple[Event, KeyAtEvent, SubjectAccess | None]

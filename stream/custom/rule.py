@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from keytrail.schemas.records import Event
-from keytrail.stream.access import SubjectAccess
+from keytrail.stream.access.access import SubjectAccess
 from keytrail.stream.custom.expression import compiled
 from keytrail.stream.custom.template import fields_in, filled
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.patterns import matches_any
-from keytrail.stream.policy import CustomRule, Policy
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.patterns import matches_any
+from keytrail.stream.policies.policy import CustomRule, Policy
 
 PREFIX = "custom_"  # of their names, so that no rule of the catalogue ever has the same
 

@@ -19,7 +19,7 @@ from shlex import quote
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.conduct.tallies import HOUR
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("automation_cadence", 1, "act", "medium", "T1078", measure="peak")
 _DAY_HOURS = 24

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from keytrail.schemas.records import Event
-from keytrail.stream.access import Change, SubjectAccess
+from keytrail.stream.access.access import Change, SubjectAccess
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.detections import (
     automation_cadence,
@@ -48,9 +48,9 @@ from keytrail.stream.detections import (
 )
 from keytrail.stream.detections.access_change import ACCESS_CHANGES
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.patterns import matches_any
-from keytrail.stream.policy import Policy
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.patterns import matches_any
+from keytrail.stream.policies.policy import Policy
 
 SubjectRule = Callable[[Event, SubjectAccess, Policy], Iterable[Verdict]]
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from keytrail.schemas.records import Event
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.policy import Policy
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("clock_skew", 1, "act", "medium", "T1070.006")
 _SECOND = 1_000_000

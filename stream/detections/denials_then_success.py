@@ -20,7 +20,7 @@ from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.conduct.minutes import fullest
 from keytrail.stream.conduct.tallies import MINUTE
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("denials_then_success", 1, "act", "high", "T1110", measure="peak")
 

@@ -21,7 +21,7 @@ from keytrail.schemas.records import Occurrence
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.conduct.tallies import DAY
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("dormant_key_awakes", 1, "act", "medium", "T1078", measure="figure")
 

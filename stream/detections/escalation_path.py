@@ -16,10 +16,10 @@ from keytrail.schemas.records import Event
 from keytrail.stream.detections.approval import is_approved
 from keytrail.stream.detections.escalation_ways import way_of
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.permissions import reaches
-from keytrail.stream.policy import Policy
-from keytrail.stream.privilege import is_privileged
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.permissions import reaches
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.policies.privilege import is_privileged
 
 RULE = Rule("escalation_path", 2, "act", "critical", "T1098.003")
 _NAMED = 5

@@ -6,7 +6,7 @@ lists of privilege escalation paths in AWS IAM.
 """
 
 from keytrail.schemas.records import Event
-from keytrail.stream.permissions import reaches
+from keytrail.stream.policies.permissions import reaches
 
 _WAYS = (
     ("attaching a policy", ("iam:Attach*Policy",)),

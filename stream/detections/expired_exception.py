@@ -8,10 +8,10 @@ Asked by the finding stage, by the worker's clock.
 
 from keytrail.schemas.records import Signal
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.exemptions import told_with
-from keytrail.stream.findings import Finding
-from keytrail.stream.policy import Exemption, Policy
-from keytrail.stream.signals import capped, signal_of
+from keytrail.stream.findings.findings import Finding
+from keytrail.stream.findings.signals import capped, signal_of
+from keytrail.stream.policies.exemptions import told_with
+from keytrail.stream.policies.policy import Exemption, Policy
 
 RULE = Rule("expired_exception", 1, "condition", "medium", None, "figure")
 

@@ -1,8 +1,9 @@
 """Flapping: a role comes and goes, so that nobody who looks sees it held.
 
-Formula: among the latest grants and revokes of one role of a subject (16, of 31 days: `stream/role.py`),
-either `flapping.times` revokes each follow a grant within `flapping.within_hours` before the last of them, or
-the role is like one of `privileged_roles` and a revoke came within `flapping.brief_minutes` after its grant.
+Formula: among the latest grants and revokes of one role of a subject (16, of 31 days:
+`stream/access/role.py`), either `flapping.times` revokes each follow a grant within `flapping.within_hours`
+before the last of them, or the role is like one of `privileged_roles` and a revoke came within
+`flapping.brief_minutes` after its grant.
 The subject's own deletion counts as no revoke.  The cause is the role.  Resolves when later changes of the
 role were calm: one that came and went in minutes once is told until so many changes followed, or so much time
 passed before the last of them, that the moment is no longer kept.
@@ -17,11 +18,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from keytrail.schemas.records import Event, Occurrence
-from keytrail.stream.access import SubjectAccess
+from keytrail.stream.access.access import SubjectAccess
+from keytrail.stream.access.role import Role, Turn
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.policy import Policy
-from keytrail.stream.privilege import is_privileged
-from keytrail.stream.role import Role, Turn
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.policies.privilege import is_privileged
 
 RULE = Rule("flapping", 1, "condition", "medium", "T1548.005")
 _SECOND = 1_000_000

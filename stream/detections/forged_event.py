@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from keytrail.schemas.records import Event, Key
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.patterns import matches_any
-from keytrail.stream.policy import Policy
-from keytrail.stream.signed import Signed
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.patterns import matches_any
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.reading.signed import Signed
 
 INVALID = Rule("invalid_signature", 1, "act", "critical", "T1565.002")
 MISSING = Rule("missing_signature", 1, "act", "high", "T1565.002")

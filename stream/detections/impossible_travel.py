@@ -23,8 +23,8 @@ from keytrail.stream.conduct.limits import TravelLimits
 from keytrail.stream.conduct.stays import Journey, Stays
 from keytrail.stream.conduct.tallies import HOUR, STAY
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.places import km_between, name_of
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.places import km_between, name_of
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("impossible_travel", 1, "act", "high", "T1078", measure="peak")
 

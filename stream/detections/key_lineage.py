@@ -15,8 +15,8 @@ from shlex import quote
 
 from keytrail.schemas.records import Event
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.policy import Policy
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("key_lineage", 1, "act", "medium", "T1098.001")
 

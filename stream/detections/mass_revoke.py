@@ -17,7 +17,7 @@ from shlex import quote
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.conduct.minutes import fullest
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("mass_revoke", 1, "act", "critical", "T1531", measure="peak")
 

@@ -15,11 +15,11 @@ Source of the idea: the mover in joiner-mover-leaver processes, NIST SP 800-53 P
 from collections.abc import Iterator
 
 from keytrail.schemas.records import Event
-from keytrail.stream.access import SubjectAccess
+from keytrail.stream.access.access import SubjectAccess
+from keytrail.stream.access.role import Role
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.patterns import matches_any
-from keytrail.stream.policy import Policy
-from keytrail.stream.role import Role
+from keytrail.stream.policies.patterns import matches_any
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("mover_keeps_roles", 1, "condition", "medium", "T1078")
 

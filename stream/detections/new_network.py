@@ -19,7 +19,7 @@ from shlex import quote
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.conduct.tallies import DAY
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("new_network", 1, "act", "medium", "T1078", measure="figure")
 

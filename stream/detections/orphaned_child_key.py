@@ -16,9 +16,9 @@ from shlex import quote
 
 from keytrail.schemas.records import Event, Key
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.patterns import matches_any
-from keytrail.stream.policy import LineageLimits, Policy
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.patterns import matches_any
+from keytrail.stream.policies.policy import LineageLimits, Policy
 
 RULE = Rule("orphaned_child_key", 1, "act", "medium", "T1098.001")
 _DAY = 24 * 3600 * 1_000_000

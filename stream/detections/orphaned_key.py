@@ -16,8 +16,8 @@ from shlex import quote
 
 from keytrail.schemas.records import Event
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.policy import Policy
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("orphaned_key", 1, "act", "high", "T1078")
 _DAY = 24 * 3600 * 1_000_000

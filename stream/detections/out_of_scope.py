@@ -14,9 +14,9 @@ from shlex import quote
 from keytrail.schemas.hours import within_hours
 from keytrail.schemas.records import Event, Key
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.patterns import matches_any
-from keytrail.stream.policy import Policy
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.patterns import matches_any
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("out_of_scope", 1, "act", "high", "T1078")
 

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from keytrail.schemas.hours import day_of_hours
 from keytrail.schemas.records import Event, Micros
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.patterns import matches_any
-from keytrail.stream.policy import ChangeWindow, Policy
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.patterns import matches_any
+from keytrail.stream.policies.policy import ChangeWindow, Policy
 
 RULE = Rule("outside_change_window", 1, "act", "medium", "T1098")
 

@@ -9,9 +9,9 @@ revoke.  ATT&CK T1098.003 (Additional Cloud Roles); OWASP NHI1:2025 (Improper Of
 from collections.abc import Iterator
 
 from keytrail.schemas.records import Event
-from keytrail.stream.access import SubjectAccess
+from keytrail.stream.access.access import SubjectAccess
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("overdue_grant", 1, "condition", "medium", "T1098.003")
 

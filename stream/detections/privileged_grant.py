@@ -1,7 +1,7 @@
 """Privileged grant: somebody was given a role that can do nearly everything.
 
 Fires for roles that match the policy's `privileged_roles`, include one that does, or give a permission that
-matches `privileged_permissions` (`stream/privilege.py`), unless the grant was approved (`approval`).
+matches `privileged_permissions` (`stream/policies/privilege.py`), unless the grant was approved (`approval`).
 False positives: names that only sound like administration; tune the patterns.
 ATT&CK T1098.003 (Additional Cloud Roles).
 """
@@ -12,9 +12,9 @@ from keytrail.schemas.records import Event
 from keytrail.stream.detections.approval import is_approved
 from keytrail.stream.detections.escalation_ways import way_gone
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.policy import Policy
-from keytrail.stream.privilege import is_privileged
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.policies.privilege import is_privileged
 
 RULE = Rule("privileged_grant", 3, "act", "critical", "T1098.003")
 

@@ -11,12 +11,12 @@ the idea: IAM Role Diet (2025), "shadowed" roles.
 from collections.abc import Iterator
 
 from keytrail.schemas.records import Event
-from keytrail.stream.access import SubjectAccess
+from keytrail.stream.access.access import SubjectAccess
+from keytrail.stream.access.role import Role
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.patterns import matches_any
-from keytrail.stream.policy import Policy
-from keytrail.stream.role import Role
-from keytrail.stream.role_model import RoleModel
+from keytrail.stream.policies.patterns import matches_any
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.policies.role_model import RoleModel
 
 RULE = Rule("redundant_grant", 2, "condition", "low", None)
 

@@ -19,7 +19,7 @@ OWASP NHI5:2025 (Overprivileged NHI).  Source of the idea: the inefficiencies of
 (2025): roles with no user, with one, with equal permissions, with equal users.
 
 This half (`judge`) runs where the subject's events are, and tells what came and went.  The other (`excesses`)
-runs where a team's roles come together (`stream/census.py`).
+runs where a team's roles come together (`stream/access/census.py`).
 """
 
 import hashlib
@@ -27,10 +27,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from keytrail.schemas.records import Event, RoleHolding
-from keytrail.stream.access import SubjectAccess
+from keytrail.stream.access.access import SubjectAccess
+from keytrail.stream.access.role import Role
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.policy import Policy
-from keytrail.stream.role import Role
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("role_explosion", 1, "condition", "low", None, measure="figure")
 

@@ -21,10 +21,10 @@ team's profiles come together.
 """
 
 from keytrail.schemas.records import Event, Profile
-from keytrail.stream.access import SubjectAccess
+from keytrail.stream.access.access import SubjectAccess
+from keytrail.stream.access.peers import Usual
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.peers import Usual
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("role_sprawl", 2, "condition", "high", "T1098.003", measure="figure")
 _EVIDENCE = 10

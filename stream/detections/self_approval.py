@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from keytrail.schemas.records import Event
 from keytrail.stream.detections.access_change import ACCESS_CHANGES
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.policy import Policy
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("self_approval", 1, "act", "high", "T1098")
 

@@ -12,8 +12,8 @@ from shlex import quote
 from keytrail.schemas.records import Event
 from keytrail.stream.detections.approval import is_approved
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.policy import Policy
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("self_grant", 1, "act", "high", "T1098.003")
 

@@ -18,8 +18,8 @@ from shlex import quote
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.conduct.tallies import DAY
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.patterns import matches_any
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.patterns import matches_any
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("shared_key", 1, "act", "high", "T1550.001", measure="peak")
 

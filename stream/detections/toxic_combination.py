@@ -19,12 +19,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from keytrail.schemas.records import Event
-from keytrail.stream.access import SubjectAccess
+from keytrail.stream.access.access import SubjectAccess
+from keytrail.stream.access.role import Role
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.patterns import matches_any
-from keytrail.stream.permissions import reaches
-from keytrail.stream.policy import Policy, Separation
-from keytrail.stream.role import Role
+from keytrail.stream.policies.patterns import matches_any
+from keytrail.stream.policies.permissions import reaches
+from keytrail.stream.policies.policy import Policy, Separation
 
 RULE = Rule("toxic_combination", 2, "condition", "high", "T1098.003")
 _EVIDENCE = 5  # of each side

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from keytrail.schemas.records import Event
 from keytrail.stream.detections.escalation_ways import way_gone
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys import KeyAtEvent
-from keytrail.stream.policy import Policy
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("trust_change", 1, "act", "high", "T1484.002")
 

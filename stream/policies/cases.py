@@ -5,10 +5,10 @@ from operator import attrgetter
 
 from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Anomaly, Event, Key
-from keytrail.stream.backtest import Backtest, PastRecord
-from keytrail.stream.keys import KeyDirectory
-from keytrail.stream.policy import Policy
-from keytrail.stream.source import Record
+from keytrail.stream.backtest.backtest import Backtest, PastRecord
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.reading.source import Record
 
 _DAY = 24 * 3600 * 1_000_000
 _EVENT_SCHEMA = 1

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from keytrail.stream.policies.nodes import REFUSED, line_of
+from keytrail.stream.policies.policy import RuleSetting
 from keytrail.stream.policies.problems import Problems
 from keytrail.stream.policies.shapes import Schema, Shape, Text, quoted, refuse
-from keytrail.stream.policy import RuleSetting
 
 _MOST_ITEMS = 1_000
 _LONGEST_NAME = 40  # that is looked for among the known ones

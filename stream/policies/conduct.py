@@ -12,8 +12,8 @@ from keytrail.stream.conduct.limits import (
     TravelLimits,
 )
 from keytrail.stream.conduct.minutes import LONGEST_WINDOW
-from keytrail.stream.places import Place
 from keytrail.stream.policies.composites import Field, Record, Several
+from keytrail.stream.policies.places import Place
 from keytrail.stream.policies.shapes import Decimal, Network, Text, Whole
 
 _BURST = Record(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keytrail.stream.policies.form import plain
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.policy import Policy
 
 _NAME = "name"  # of the items of a list that are mappings
 

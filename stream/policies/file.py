@@ -6,9 +6,9 @@ import yaml
 
 from keytrail.stream.policies.form import FORM, plain
 from keytrail.stream.policies.nodes import compose
+from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.problems import PolicyError, Problem, Problems
 from keytrail.stream.policies.shapes import Shape
-from keytrail.stream.policy import Policy
 
 MOST_BYTES = 1_000_000
 _WIDTH = 110

@@ -6,15 +6,14 @@ What reads a file, writes one and describes it goes by this table.
 from operator import attrgetter
 from typing import Any
 
+from keytrail.stream.access.role import KEPT_TURNS
 from keytrail.stream.detections.catalogue import RULES
 from keytrail.stream.detections.verdict import SEVERITIES
-from keytrail.stream.lineage import MOST_ANCESTORS
+from keytrail.stream.keys.lineage import MOST_ANCESTORS
 from keytrail.stream.policies.composites import Field, Record, RuleSettings, Several, patterns
 from keytrail.stream.policies.conduct import CONDUCT
 from keytrail.stream.policies.custom_shapes import CustomName, RuleName, condition, template
-from keytrail.stream.policies.roles import ROLES
-from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
-from keytrail.stream.policy import (
+from keytrail.stream.policies.policy import (
     AutoSuspend,
     ChangeWindow,
     CustomRule,
@@ -29,7 +28,8 @@ from keytrail.stream.policy import (
     Signing,
     SprawlLimits,
 )
-from keytrail.stream.role import KEPT_TURNS
+from keytrail.stream.policies.roles import ROLES
+from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
 
 VERSION = 1
 _ADDRESS = "https://json-schema.org/draft/2020-12/schema"

@@ -8,8 +8,8 @@ from keytrail.schemas.applied import AppliedPolicy
 from keytrail.schemas.records import Signal
 from keytrail.stream.errors import UnreadablePolicyError
 from keytrail.stream.policies.file import parse_policy
+from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.problems import PolicyError
-from keytrail.stream.policy import Policy
 
 
 class Timeline:

@@ -14,13 +14,13 @@ from itertools import islice
 
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.records import Anomaly, Event
-from keytrail.stream.at_hand import Slot
-from keytrail.stream.event_stage import EventBatch, EventStage
-from keytrail.stream.finding_stage import FindingStage
-from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
-from keytrail.stream.policy import Policy
-from keytrail.stream.reading import EventReader, Readable
+from keytrail.stream.reading.reading import EventReader, Readable
+from keytrail.stream.stages.event_stage import EventBatch, EventStage
+from keytrail.stream.stages.finding_stage import FindingStage
+from keytrail.stream.worker.at_hand import Slot
 
 _BATCH = 5_000
 _LOWEST_PRIORITY = 19

@@ -6,8 +6,8 @@ import signal
 from keytrail.cli.main import main
 from keytrail.schemas.records import Event
 from keytrail.stream.detections.verdict import Verdict
-from keytrail.stream.judging import Judge
-from keytrail.stream.keys import KeyAtEvent
+from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.stages.judging import Judge
 
 WORD = "deadly"
 _judge = Judge.by_itself

@@ -21,7 +21,7 @@ from keytrail.producers.publisher import EventPublisher
 from keytrail.schemas.applied import ACTION, SERVICE, AppliedPolicy, pack
 from keytrail.schemas.topics import POLICIES
 from keytrail.stream.policies.file import read_policy
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.policy import Policy
 
 Out = pytest.CaptureFixture[str]
 

@@ -23,7 +23,7 @@ from keytrail.schemas.damage import damage_end
 from keytrail.schemas.records import Event
 from keytrail.schemas.topics import DEAD_LETTERS, ENRICHED, EVENTS, WORKER_GROUP
 from keytrail.sinks.cluster import Cluster, Place
-from keytrail.stream.group_member import HEADERS_LOST
+from keytrail.stream.worker.group_member import HEADERS_LOST
 
 SUBJECT = "carol"
 

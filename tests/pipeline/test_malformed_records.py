@@ -26,9 +26,9 @@ from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.topics import ENRICHED, EVENTS, KEYS, Topic
-from keytrail.stream.at_hand import Slot
-from keytrail.stream.reading import EventReader, Readable
-from keytrail.stream.source import Record
+from keytrail.stream.reading.reading import EventReader, Readable
+from keytrail.stream.reading.source import Record
+from keytrail.stream.worker.at_hand import Slot
 
 MUTANTS = 10_000
 GOOD = 2_000

@@ -17,9 +17,9 @@ from keytrail.deploy.embedded.state import read_parts
 from keytrail.producers.publisher import EventPublisher, KeyPublisher
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.records import Event, Key, Micros
-from keytrail.stream.backtest import Backtest
-from keytrail.stream.keys import KeyDirectory
-from keytrail.stream.policy import Policy
+from keytrail.stream.backtest.backtest import Backtest
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.policies.policy import Policy
 
 EVENTS = 6_000
 Way = Callable[[Path], set[FindingRow]]

@@ -8,10 +8,10 @@ from world import DAY, NOON, event
 
 from keytrail.schemas.records import Event
 from keytrail.schemas.topics import MAX_MESSAGE_BYTES
-from keytrail.stream.access import MAX_ROLES, SubjectAccess
-from keytrail.stream.access_form import pack, unpack
-from keytrail.stream.membership import KEPT_TEAMS
-from keytrail.stream.role import KEPT_TURNS
+from keytrail.stream.access.access import MAX_ROLES, SubjectAccess
+from keytrail.stream.access.access_form import pack, unpack
+from keytrail.stream.access.membership import KEPT_TEAMS
+from keytrail.stream.access.role import KEPT_TURNS
 
 
 def grant(role: str, *permissions: str, at: int = 0, **fields: object) -> Event:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keytrail.stream.at_hand import FILE, AtHand, Slot
+from keytrail.stream.worker.at_hand import FILE, AtHand, Slot
 
 offsets = st.integers(0, 2**62)
 

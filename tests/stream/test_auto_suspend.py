@@ -6,8 +6,8 @@ import pytest
 from world import NOON, SECOND, World, event, key
 
 from keytrail.schemas.records import Anomaly
-from keytrail.stream.auto_suspend import LABEL, concerns, hindrance, marked
-from keytrail.stream.policy import AutoSuspend
+from keytrail.stream.findings.auto_suspend import LABEL, concerns, hindrance, marked
+from keytrail.stream.policies.policy import AutoSuspend
 
 HOUR = 3600 * SECOND
 SETTINGS = AutoSuspend(("unknown_key",), most_an_hour=2)

@@ -12,12 +12,12 @@ from world import DAY, NOON, SECOND, FixedRegistry, World, event, records, value
 
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.records import Anomaly, Event, Micros
-from keytrail.stream import departures
-from keytrail.stream.backtest import Backtest, Changes, Counts, PastRecord, Trial
-from keytrail.stream.comparison import compare
-from keytrail.stream.keys import KeyDirectory
-from keytrail.stream.policy import Policy, SprawlLimits
-from keytrail.stream.source import Record
+from keytrail.stream.backtest.backtest import Backtest, Changes, Counts, PastRecord, Trial
+from keytrail.stream.backtest.comparison import compare
+from keytrail.stream.keys import departures
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.policies.policy import Policy, SprawlLimits
+from keytrail.stream.reading.source import Record
 
 EVENTS = 4_000
 STRICT = Policy(sprawl=SprawlLimits(least_roles=4, times_peers=1.2, growth_roles=2))

@@ -10,7 +10,6 @@ from world import DAY, NOON, SECOND, FixedRegistry, World, event, key
 from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Anomaly, Event, Signal
 from keytrail.schemas.topics import MAX_MESSAGE_BYTES, SIGNALS
-from keytrail.stream.at_hand import Slot
 from keytrail.stream.conduct.limits import (
     BurstLimits,
     CadenceLimits,
@@ -22,10 +21,11 @@ from keytrail.stream.conduct.limits import (
 )
 from keytrail.stream.conduct.tallies import network_of
 from keytrail.stream.detections.catalogue import CONDUCT_RULES
-from keytrail.stream.places import Place
-from keytrail.stream.policy import Policy, RuleSetting
-from keytrail.stream.signal_reading import SignalReader
-from keytrail.stream.source import Record
+from keytrail.stream.findings.signal_reading import SignalReader
+from keytrail.stream.policies.places import Place
+from keytrail.stream.policies.policy import Policy, RuleSetting
+from keytrail.stream.reading.source import Record
+from keytrail.stream.worker.at_hand import Slot
 
 MINUTE = 60 * SECOND
 RULES = {asked.rule.name for asked in CONDUCT_RULES}

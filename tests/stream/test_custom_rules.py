@@ -10,14 +10,14 @@ from world import NOON, FixedRegistry, World, event, key
 
 from keytrail.schemas import avro, wire
 from keytrail.schemas.topics import SIGNALS
-from keytrail.stream.at_hand import Slot
 from keytrail.stream.custom.expression import MOST_CHARACTERS, ExpressionError, compiled
 from keytrail.stream.custom.facts import MOST_ITEMS, SAMPLES
+from keytrail.stream.findings.signal_reading import SignalReader
 from keytrail.stream.policies.file import parse_policy, policy_text
+from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.problems import PolicyError
-from keytrail.stream.policy import Policy
-from keytrail.stream.signal_reading import SignalReader
-from keytrail.stream.source import Record
+from keytrail.stream.reading.source import Record
+from keytrail.stream.worker.at_hand import Slot
 
 NIGHT = """
 custom_rules:

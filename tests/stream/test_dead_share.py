@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keytrail.stream.dead_share import Alarm, DeadShare, ShareRule
+from keytrail.stream.stages.dead_share import Alarm, DeadShare, ShareRule
 
 TORN = "torn_datum"
 

@@ -4,11 +4,11 @@ import pytest
 from world import DAY, NOON, World, event, key
 
 from keytrail.producers.simulation import Simulation
-from keytrail.stream import judging
 from keytrail.stream.detections.catalogue import CONDUCT_RULES, EVENT_RULES, RULES, EventRule
 from keytrail.stream.detections.verdict import Verdict
-from keytrail.stream.keys import NO_KEY, UNKNOWN_KEY, KeyAtEvent, KeyDirectory, usable
-from keytrail.stream.policy import Policy
+from keytrail.stream.keys.keys import NO_KEY, UNKNOWN_KEY, KeyAtEvent, KeyDirectory, usable
+from keytrail.stream.policies.policy import Policy
+from keytrail.stream.stages import judging
 
 
 def found(world: World, rule: str) -> set[tuple[str, str]]:

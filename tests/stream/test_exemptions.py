@@ -8,9 +8,9 @@ import pytest
 from world import DAY, NOON, World, event
 
 from keytrail.schemas.records import Event, Micros
-from keytrail.stream.exemptions import ends
+from keytrail.stream.policies.exemptions import ends
+from keytrail.stream.policies.policy import Exemption, Policy, RuleSetting
 from keytrail.stream.policies.timeline import Timeline
-from keytrail.stream.policy import Exemption, Policy, RuleSetting
 
 TODAY = datetime.fromtimestamp(NOON // 1_000_000, UTC).date().isoformat()
 EXEMPTION = Exemption("self_grant", "ali*", "carol", "has no team yet", TODAY, cause="read*")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from world import DAY, NOON, SECOND, World, event
 
 from keytrail.schemas.records import Event
-from keytrail.stream.policy import FlappingLimits, Policy
-from keytrail.stream.role import KEPT_TURNS
+from keytrail.stream.access.role import KEPT_TURNS
+from keytrail.stream.policies.policy import FlappingLimits, Policy
 
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

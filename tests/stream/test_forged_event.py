@@ -12,8 +12,8 @@ from keytrail.schemas import avro, wire
 from keytrail.schemas.attributes import CLAIM
 from keytrail.schemas.records import Event
 from keytrail.schemas.signature import SIGNATURE_HEADER, Claim, Masters, SigningKey, fingerprint
-from keytrail.stream.policy import Policy, Signing
-from keytrail.stream.source import Record
+from keytrail.stream.policies.policy import Policy, Signing
+from keytrail.stream.reading.source import Record
 
 MASTERS = Masters({"m1": bytes(range(32))})
 FINGERPRINT = fingerprint(avro.schema_text("event"))

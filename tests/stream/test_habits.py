@@ -5,7 +5,7 @@ from world import DAY, NOON, World, event, key
 from keytrail.schemas.records import Anomaly, Event
 from keytrail.stream.conduct.conduct import Conduct, pack, unpack
 from keytrail.stream.conduct.limits import SharingLimits
-from keytrail.stream.policy import Exemption, Policy
+from keytrail.stream.policies.policy import Exemption, Policy
 
 HOUR = DAY // 24
 FUTURE = NOON + 1_000 * DAY

@@ -5,8 +5,8 @@ from test_habits import found, use, world
 
 from keytrail.schemas.records import Event
 from keytrail.stream.conduct.limits import TravelLimits
-from keytrail.stream.places import Place, km_between
-from keytrail.stream.policy import Policy
+from keytrail.stream.policies.places import Place, km_between
+from keytrail.stream.policies.policy import Policy
 
 RULE = "impossible_travel"
 BERLIN, TOKYO = "52.52,13.40", "35.68,139.69"

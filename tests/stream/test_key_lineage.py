@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from world import DAY, NOON, World, event, key
 
 from keytrail.schemas.records import Key
-from keytrail.stream.keys import KeyDirectory
-from keytrail.stream.lineage import MOST_ANCESTORS
-from keytrail.stream.policy import LineageLimits, Policy
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.keys.lineage import MOST_ANCESTORS
+from keytrail.stream.policies.policy import LineageLimits, Policy
 
 
 def line(*names: str, **of_the_first: object) -> list[Key]:

@@ -9,10 +9,10 @@ from world import EVENT_ID, NOON, FixedRegistry, event, value_of
 
 from keytrail.schemas import wire
 from keytrail.schemas.records import Event
-from keytrail.stream.at_hand import Slot
-from keytrail.stream.late_event import LateEvent
-from keytrail.stream.reading import LEAST_AT_ONCE, EventReader, Readable, Unreadable
-from keytrail.stream.source import Record
+from keytrail.stream.reading.late_event import LateEvent
+from keytrail.stream.reading.reading import LEAST_AT_ONCE, EventReader, Readable, Unreadable
+from keytrail.stream.reading.source import Record
+from keytrail.stream.worker.at_hand import Slot
 
 _texts = st.text(st.characters(max_codepoint=0x17F), max_size=12)
 _changes = st.fixed_dictionaries(

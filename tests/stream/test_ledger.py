@@ -8,8 +8,8 @@ from world import World, event, records
 from keytrail.schemas import ledger as contract
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.ledger import EVENT_LEDGER, FINDING_LEDGER, EventLedger, FindingLedger, Tally
-from keytrail.stream.ledger import KEPT_GAPS, Page, advance, digest
-from keytrail.stream.source import Record
+from keytrail.stream.reading.source import Record
+from keytrail.stream.stages.ledger import KEPT_GAPS, Page, advance, digest
 
 COUNTS = st.integers(0, 2**40)
 TALLIES = st.builds(Tally, COUNTS, st.integers(0, 2**64 - 1))

@@ -11,8 +11,8 @@ from world import NOON, World, event, records
 from keytrail.schemas import avro
 from keytrail.schemas.records import CUT_HEADER, DeadLetter, Header
 from keytrail.schemas.topics import EVENTS
-from keytrail.stream.letters import MAX_CONTENT_BYTES, dead_letter
-from keytrail.stream.source import Record
+from keytrail.stream.reading.letters import MAX_CONTENT_BYTES, dead_letter
+from keytrail.stream.reading.source import Record
 
 SCHEMA = avro.parse(avro.schema_text("deadletter"))
 ROOM = 100_000
@@ -80,7 +80,7 @@ def test_what_would_not_fit_is_cut_and_says_so(
 
 def test_a_partition_of_mostly_dead_records_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
-    caplog.set_level(logging.WARNING, "keytrail.stream.event_stage")
+    caplog.set_level(logging.WARNING, "keytrail.stream.stages.event_stage")
     for start in range(0, 1_000, 100):
         world.send_records([Record(start + n, b"torn") for n in range(100)])
     [begun] = caplog.messages

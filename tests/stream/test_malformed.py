@@ -12,9 +12,9 @@ from world import EVENT_ID, NOON, FixedRegistry
 
 from keytrail.schemas import avro
 from keytrail.schemas.records import DeadReason
-from keytrail.stream.at_hand import Slot
-from keytrail.stream.reading import EventReader, Readable, Unreadable
-from keytrail.stream.source import Record
+from keytrail.stream.reading.reading import EventReader, Readable, Unreadable
+from keytrail.stream.reading.source import Record
+from keytrail.stream.worker.at_hand import Slot
 
 MUTANTS = 12_000
 COMMITTED = ("event", "key", "enriched")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from world import DAY, NOON, World, event
 
 from keytrail.schemas.records import Event
-from keytrail.stream.membership import KEPT_TEAMS
-from keytrail.stream.policy import MoverLimits, Policy
+from keytrail.stream.access.membership import KEPT_TEAMS
+from keytrail.stream.policies.policy import MoverLimits, Policy
 
 Found = dict[str, str]
 

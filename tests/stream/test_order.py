@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from world import DAY, NOON, SECOND, World, event, key
 
 from keytrail.schemas.records import Event
-from keytrail.stream.policy import Policy, Separation
+from keytrail.stream.policies.policy import Policy, Separation
 
 POLICY = Policy(separations=(Separation("trade", ("*buyer",), ("*payer",)),))
 ROLES = {

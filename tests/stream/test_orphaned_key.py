@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from world import DAY, NOON, World, event, key
 
 from keytrail.schemas.records import Event, Key
-from keytrail.stream import departures
 from keytrail.stream.errors import StateFormError
-from keytrail.stream.policy import OrphanLimits, Policy
+from keytrail.stream.keys import departures
+from keytrail.stream.policies.policy import OrphanLimits, Policy
 
 OWNED = key("pk_1", owner="erin")
 

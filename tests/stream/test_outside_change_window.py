@@ -8,8 +8,8 @@ from world import DAY, World, event, key
 
 from keytrail.schemas.hours import day_of_hours
 from keytrail.stream.policies.file import parse_policy, policy_text
+from keytrail.stream.policies.policy import ChangeWindow, Policy
 from keytrail.stream.policies.problems import PolicyError
-from keytrail.stream.policy import ChangeWindow, Policy
 
 HOURS = ("Mon-Thu 08:00-16:00 Europe/Berlin", "Fri 08:00-12:00 Europe/Berlin", "Sat 22:00-02:00 UTC")
 WINDOW = ChangeWindow("releases", ("grant", "update_*"), ("prod*",), HOURS, ("2026-12-24",), ("INC-*",))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keytrail.schemas.records import Profile
-from keytrail.stream.peers import Team, Usual, pack_team, unpack_team
+from keytrail.stream.access.peers import Team, Usual, pack_team, unpack_team
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 20)), max_size=60))

@@ -15,7 +15,7 @@ from keytrail.cli.up import Applications
 from keytrail.schemas.settings import find_policy_file
 from keytrail.stream.policies.file import parse_policy, read_policy
 from keytrail.stream.policies.form import json_schema, plain
-from keytrail.stream.policy import Policy, Signing
+from keytrail.stream.policies.policy import Policy, Signing
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "policy.md").read_text()

@@ -9,9 +9,9 @@ from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Event
 from keytrail.stream.detections import privileged_grant
 from keytrail.stream.detections.verdict import Verdict
-from keytrail.stream.event_stage import EventOutput
-from keytrail.stream.judging import Judge
-from keytrail.stream.policy import Policy, RuleSetting
+from keytrail.stream.policies.policy import Policy, RuleSetting
+from keytrail.stream.stages.event_stage import EventOutput
+from keytrail.stream.stages.judging import Judge
 
 _ENRICHED = avro.parse(avro.schema_text("enriched"))
 

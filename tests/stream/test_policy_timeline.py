@@ -12,8 +12,8 @@ from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import Anomaly, Event, Key
 from keytrail.stream.errors import UnreadablePolicyError
 from keytrail.stream.policies.file import parse_policy
+from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
-from keytrail.stream.policy import Policy
 
 EVENTS = 3_000
 SWITCHES = {

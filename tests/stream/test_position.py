@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keytrail.stream.position import Position, start
+from keytrail.stream.worker.position import Position, start
 
 
 @pytest.mark.parametrize(

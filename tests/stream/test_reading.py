@@ -11,9 +11,16 @@ from world import DAY, EVENT_ID, NOON, FixedRegistry, World, event, records, val
 
 from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Event
-from keytrail.stream.at_hand import Slot
-from keytrail.stream.reading import AHEAD, MAX_VALUE_BYTES, EventReader, Readable, Unreadable, enriched_schema
-from keytrail.stream.source import Record
+from keytrail.stream.reading.reading import (
+    AHEAD,
+    MAX_VALUE_BYTES,
+    EventReader,
+    Readable,
+    Unreadable,
+    enriched_schema,
+)
+from keytrail.stream.reading.source import Record
+from keytrail.stream.worker.at_hand import Slot
 
 
 def reader() -> EventReader:

@@ -11,9 +11,9 @@ from keytrail.producers.key_changes import resecreted, resumed, revoked, rotated
 from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Event, Key, Micros
 from keytrail.schemas.signature import SIGNATURE_HEADER, Masters, fingerprint
-from keytrail.stream.keys import UNKNOWN_KEY
-from keytrail.stream.source import Record
-from keytrail.stream.uses import KEPT, Cause, KeyUses, Uses, pack, unpack
+from keytrail.stream.keys.keys import UNKNOWN_KEY
+from keytrail.stream.reading.source import Record
+from keytrail.stream.stages.uses import KEPT, Cause, KeyUses, Uses, pack, unpack
 
 MASTERS = Masters({"m1": bytes(range(32))})
 FINGERPRINT = fingerprint(avro.schema_text("event"))

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from keytrail.stream import partition_task
-from keytrail.stream.partition_task import EventTask
-from keytrail.stream.source import Record
+from keytrail.stream.reading.source import Record
+from keytrail.stream.worker import partition_task
+from keytrail.stream.worker.partition_task import EventTask
 
 _LONG_S = 3600.0
 

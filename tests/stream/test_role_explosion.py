@@ -12,8 +12,8 @@ from world import DAY, NOON, SECOND, World, event
 
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.records import Event
-from keytrail.stream.census import RoleCensus
-from keytrail.stream.policy import ExplosionLimits, Policy
+from keytrail.stream.access.census import RoleCensus
+from keytrail.stream.policies.policy import ExplosionLimits, Policy
 
 FOUR = Policy(explosion=ExplosionLimits(least_roles=4, share=0.5, new_days=7, settled_days=30))
 

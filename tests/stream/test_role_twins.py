@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keytrail.cli.main import main
-from keytrail.stream.role_model import DescribedRole, RoleModel
-from keytrail.stream.role_twins import NEAR, Twins, twins
+from keytrail.stream.policies.role_model import DescribedRole, RoleModel
+from keytrail.stream.policies.role_twins import NEAR, Twins, twins
 
 
 def model(**roles: str) -> RoleModel:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keytrail.stream.seen import SeenIds
+from keytrail.stream.stages.seen import SeenIds
 
 BATCHES = st.lists(st.lists(st.integers(0, 60).map(str), max_size=12), max_size=25)
 

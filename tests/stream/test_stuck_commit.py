@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from keytrail.schemas.topics import EVENTS
-from keytrail.stream import partition_task
 from keytrail.stream.errors import StuckError
-from keytrail.stream.partition_task import EventTask
+from keytrail.stream.worker import partition_task
+from keytrail.stream.worker.partition_task import EventTask
 
 
 def test_a_commit_that_does_not_return_is_an_error_that_names_the_partition(

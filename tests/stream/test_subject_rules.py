@@ -11,8 +11,8 @@ from world import DAY, NOON, SECOND, World, event
 
 from keytrail.schemas.records import Event
 from keytrail.schemas.topics import MAX_MESSAGE_BYTES
-from keytrail.stream.access import MAX_ROLES
-from keytrail.stream.access_form import pack, unpack
+from keytrail.stream.access.access import MAX_ROLES
+from keytrail.stream.access.access_form import pack, unpack
 
 TEAM = {"team": "platform"}
 

@@ -12,11 +12,11 @@ from world import DAY, NOON, SECOND, World, event, key, records
 from keytrail.schemas.records import Anomaly, Event, Micros
 from keytrail.schemas.signature import Masters
 from keytrail.schemas.triage import ACKNOWLEDGE, CLOSE, attributes_of, resource_of
-from keytrail.stream.backtest import Backtest
-from keytrail.stream.findings import anomaly_id
-from keytrail.stream.keys import KeyDirectory
-from keytrail.stream.policy import Policy, Separation
-from keytrail.stream.signals import routing_key
+from keytrail.stream.backtest.backtest import Backtest
+from keytrail.stream.findings.findings import anomaly_id
+from keytrail.stream.findings.signals import routing_key
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.policies.policy import Policy, Separation
 
 ADMIN = key("pk_admin", owner="carol", scope_actions=[ACKNOWLEDGE, CLOSE])
 FINDING = ("unknown_key", "pk_lost", "")

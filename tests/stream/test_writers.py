@@ -10,10 +10,10 @@ from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import SchemaError, UnavailableError
 from keytrail.schemas.records import Event
 from keytrail.schemas.topics import Topic
-from keytrail.stream.at_hand import Slot
-from keytrail.stream.reading import EventReader, Readable, Unreadable
-from keytrail.stream.source import Record
-from keytrail.stream.writers import MAX_SCHEMA_CHARS, event_decoder
+from keytrail.stream.reading.reading import EventReader, Readable, Unreadable
+from keytrail.stream.reading.source import Record
+from keytrail.stream.reading.writers import MAX_SCHEMA_CHARS, event_decoder
+from keytrail.stream.worker.at_hand import Slot
 
 EVENT = json.loads(avro.schema_text("event"))
 

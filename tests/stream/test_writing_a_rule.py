@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from keytrail.stream import judging
 from keytrail.stream.detections import catalogue
 from keytrail.stream.detections.catalogue import EVENT_RULES, EventRule
+from keytrail.stream.stages import judging
 
 PAGE = Path(__file__).parents[2] / "docs" / "writing-a-rule.md"
 

@@ -8,15 +8,15 @@ from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import Anomaly, Event, Key, Micros, Signal
 from keytrail.schemas.topics import Topic
-from keytrail.stream.at_hand import Slot
-from keytrail.stream.event_stage import EventOutput, EventStage
-from keytrail.stream.finding_stage import FindingStage
-from keytrail.stream.keys import KeyDirectory
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
-from keytrail.stream.policy import Policy
-from keytrail.stream.reading import EventReader
-from keytrail.stream.signed import MasterSource, no_masters
-from keytrail.stream.source import Record, SourceRecord
+from keytrail.stream.reading.reading import EventReader
+from keytrail.stream.reading.signed import MasterSource, no_masters
+from keytrail.stream.reading.source import Record, SourceRecord
+from keytrail.stream.stages.event_stage import EventOutput, EventStage
+from keytrail.stream.stages.finding_stage import FindingStage
+from keytrail.stream.worker.at_hand import Slot
 
 NOON: Micros = 1_780_000_000_000_000
 SECOND = 1_000_000

@@ -1,0 +1,1 @@
+"""Backtest: policies tried on the past, and compared."""

@@ -1,0 +1,107 @@
+"""The past, read from Kafka: events of a stretch of time, and the keys as they are now."""
+
+import heapq
+from collections.abc import Iterator
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from keytrail.schemas.errors import UnavailableError
+from keytrail.schemas.records import Micros
+from keytrail.schemas.settings import KafkaSettings
+from keytrail.schemas.topics import EVENTS, KEYS
+from keytrail.stream.backtest.backtest import PastRecord
+from keytrail.stream.keys.key_reading import KeyReader
+from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.stream.reading.schema_source import SchemaTexts
+from keytrail.stream.worker.compacted import read_to_end
+from keytrail.stream.worker.group_member import FetchedRecord
+from keytrail.stream.worker.span import read_span
+
+_TIMEOUT_S = 10.0
+_MICROS_IN_MS = 1_000
+
+
+class History:
+    """Reads; it joins no group and changes nothing.  Raises `UnavailableError` where Kafka is away."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+
+    def keys(self, schemas: SchemaTexts) -> KeyDirectory:
+        """Every key's latest record."""
+        directory = KeyDirectory()
+        reader = KeyReader(schemas, directory)
+        client = self._client()
+        try:
+            partitions = _partitions(client, KEYS.name)
+        finally:
+            client.close()
+        for partition in partitions:
+            for key, value in read_to_end(self._kafka, KEYS.name, partition):
+                reader.apply(key, value, f"A record of {KEYS.name}/{partition}")
+        return directory
+
+    def events(self, since: Micros | None, until: Micros | None) -> Iterator[PastRecord]:
+        """What Kafka took between these times, and no later than now; all partitions, the oldest first.
+
+        Each partition's records are in their own order.
+        """
+        client = self._client()
+        try:
+            spans = _spans(client, since, until)
+        except KafkaException as error:
+            raise _unavailable(EVENTS.name, error) from error
+        finally:
+            client.close()
+        return heapq.merge(
+            *(self._partition(begin, end) for begin, end in spans), key=lambda past: past.record.timestamp
+        )
+
+    def _partition(self, begin: TopicPartition, end: int) -> Iterator[PastRecord]:
+        for message in read_span(self._kafka, begin, end):
+            yield PastRecord(begin.partition, FetchedRecord(message))
+
+    def _client(self) -> Consumer:
+        return Consumer(
+            self._kafka.reader(
+                group_id="keytrail-reader", enable_auto_commit=False, isolation_level="read_committed"
+            )
+        )
+
+
+def _partitions(client: Consumer, name: str) -> list[int]:
+    try:
+        topic = client.list_topics(name, _TIMEOUT_S).topics[name]
+    except KafkaException as error:
+        raise _unavailable(name, error) from error
+    if topic.error is not None or not topic.partitions:
+        raise UnavailableError(f"Topic {name} is not there.", "Run `keytrail prepare`.")
+    return sorted(topic.partitions)
+
+
+def _spans(client: Consumer, since: Micros | None, until: Micros | None) -> list[tuple[TopicPartition, int]]:
+    """For each partition that has records in the stretch: where to begin, and the offset to stop before."""
+    spans = []
+    for partition in _partitions(client, EVENTS.name):
+        place = TopicPartition(EVENTS.name, partition)
+        first, following = client.get_watermark_offsets(place, _TIMEOUT_S, cached=False)
+        begin = first if since is None else _offset_at(client, partition, since, following)
+        end = following if until is None else _offset_at(client, partition, until, following)
+        if begin < end:
+            spans.append((TopicPartition(EVENTS.name, partition, begin), end))
+    return spans
+
+
+def _offset_at(client: Consumer, partition: int, at: Micros, following: int) -> int:
+    """The first offset whose record came at that time or later; `following` where none did."""
+    asked = TopicPartition(EVENTS.name, partition, -(-at // _MICROS_IN_MS))
+    [found] = client.offsets_for_times([asked], _TIMEOUT_S)
+    if found.error is not None:
+        raise KafkaException(found.error)
+    return found.offset if found.offset >= 0 else following
+
+
+def _unavailable(topic: str, error: KafkaException) -> UnavailableError:
+    return UnavailableError(
+        f"{topic} cannot be read: {error.args[0].str()}.", "See whether Kafka runs at the configured address."
+    )

@@ -1,0 +1,1 @@
+"""Findings: how verdicts come together, and what people decide on them."""

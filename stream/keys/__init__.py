@@ -1,0 +1,1 @@
+"""Keys: what the worker knows of each, who owns it, and which key issued which."""

@@ -1,0 +1,1 @@
+"""The worker: Kafka's side of the stages, with its transactions."""
