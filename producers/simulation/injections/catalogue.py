@@ -175,6 +175,18 @@ KINDS = (
             travel.two_people_at_two_places,
         ),
     ),
+    Kind(
+        (
+            orphans.given_with_a_leaked_key,
+            orphans.given_before_the_end_of_a_key,
+            orphans.given_before_leaving,
+        ),
+        (
+            orphans.given_long_before,
+            orphans.taken_back_in_time,
+            orphans.given_with_a_key_that_was_rotated,
+        ),
+    ),
 )
 
 
