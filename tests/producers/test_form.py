@@ -25,6 +25,27 @@ def test_a_form_gives_the_bytes_of_the_encoder(event: Event, constant: set[str])
     assert filled + zigzag(event.sequence) == ENCODE(event)
 
 
+def test_a_grant_that_ends_when_it_begins_keeps_its_end() -> None:
+    now = 1_780_000_000_000_000
+    event = Event(
+        event_id="id",
+        occurred_at=now,
+        recorded_at=now,
+        service="billing",
+        environment="production",
+        actor_id="alice",
+        actor_type="human",
+        key_id="pk_alice",
+        key_alias=None,
+        action="grant",
+        subject="bob",
+        expires_at=now,
+    )
+    given_values = {name: value for name, value in vars(event).items() if value is not None}
+    del given_values["sequence"]
+    assert Form(SCHEMA, {}).fill(given_values) + zigzag(event.sequence) == ENCODE(event)
+
+
 def test_a_field_that_is_needed_may_not_be_missing() -> None:
     with pytest.raises(TypeError):
         Form(SCHEMA, {}).fill({"event_id": "id"})
