@@ -14,6 +14,7 @@ from statistics import median
 from zoneinfo import ZoneInfo
 
 from conduct_judge import ConductJudge
+from silence_judge import SilenceJudge
 
 from keytrail.producers.simulation import Finding
 from keytrail.schemas.records import Event, Key
@@ -78,13 +79,15 @@ class _Judge:
         self._subjects: dict[str, _Subject] = {}
         self._found: set[Finding] = set()
         self._conduct = ConductJudge()
+        self._silence = SilenceJudge()
 
     def judge(self, events: Iterable[Event]) -> set[Finding]:
         for event in events:
+            self._silence.note(event)
             self._by_key(event)
             self._by_act(event)
             self._by_state(event)
-        return self._found | self._conduct.findings()
+        return self._found | self._conduct.findings() | set(self._silence.findings())
 
     def _find(self, rule: str, entity_type: str, entity: str, cause: str = "") -> None:
         self._found.add(Finding(rule, entity_type, entity, cause))

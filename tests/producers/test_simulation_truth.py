@@ -42,6 +42,7 @@ RULES = {
     "shared_key",
     "automation_cadence",
     "impossible_travel",
+    "audit_silence",
 }
 
 

@@ -21,6 +21,7 @@ from keytrail.producers.simulation.injections import (
     redundancy,
     refusals,
     scope,
+    silence,
     sprawl,
     travel,
     windows,
@@ -174,6 +175,10 @@ KINDS = (
             travel.a_service_in_two_regions,
             travel.two_people_at_two_places,
         ),
+    ),
+    Kind(
+        (silence.stopped_for_good, silence.stopped_for_two_days),
+        (silence.late_by_half_a_day, silence.hardly_known, silence.never_regular),
     ),
 )
 
