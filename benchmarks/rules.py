@@ -19,6 +19,7 @@ from keytrail.stream.conduct.watch import ConductWatch
 from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE, EventRule, SubjectRule
 from keytrail.stream.keys.keys import KeyAtEvent, KeyDirectory
 from keytrail.stream.policies.policy import Policy
+from keytrail.stream.worker.memory import calm_collector
 
 EVENTS = 50_000
 _BATCH = 5_000  # as a worker under load takes them: what a key does in one is told once
@@ -116,6 +117,7 @@ def _asking(
 
 
 def main() -> None:
+    calm_collector()  # as the worker has it
     results = list(run())
     base, first, whole, told, judged = (result.cpu_s_per_100k for result in results[:5])
     whole += told + judged

@@ -1,12 +1,14 @@
 """A stack of its own for a benchmark, and parts of the pipeline as processes in it."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -25,7 +27,11 @@ _STOP_S = 30.0
 def running_stack(
     workers: int = 0, sinks: int = 0, partitions: int = DEFAULT_PARTITIONS
 ) -> Iterator[Settings]:
-    """Kafka, registry and ClickHouse with topics, schemas and tables, in a folder that goes at the end."""
+    """Kafka, registry and ClickHouse with topics, schemas and tables, in a folder that goes at the end.
+
+    A SIGTERM stops them too.  Only for a process's main thread.
+    """
+    signal.signal(signal.SIGTERM, _leave)
     with tempfile.TemporaryDirectory(prefix="keytrail-bench-") as scratch:
         data_dir = Path(scratch)
         apps = ("--workers", str(workers), "--sinks", str(sinks), "--partitions", str(partitions))
@@ -37,6 +43,10 @@ def running_stack(
             yield load_settings(data_dir=data_dir)
         finally:
             down(data_dir)
+
+
+def _leave(*_: object) -> NoReturn:
+    sys.exit(128 + signal.SIGTERM)
 
 
 def start(

@@ -67,6 +67,15 @@ class Event:
         """Whose access the event is about: the subject, or else the actor.  Events are keyed by it."""
         return self.subject or self.actor_id
 
+    @property
+    def key_name(self) -> str | None:
+        """What the event calls its key: its id, or else its alias."""
+        return self.key_id or self.key_alias
+
+    @property
+    def grants_role(self) -> bool:
+        return self.action == "grant" and self.outcome == "success" and self.role is not None
+
 
 @dataclass(frozen=True)
 class Enrichment:

@@ -193,7 +193,7 @@ class Sink:
             except StoppedError:
                 continue
             else:
-                lane.settle(delivered.rows)
+                lane.settle(delivered.rows, self._clock())
                 self.rows += delivered.rows
 
     def _commit(self, *, at_once: bool = False) -> None:

@@ -13,7 +13,7 @@ HELD = Question(
 WITH teams AS
 (
     SELECT if(subject = '', actor_id, subject) AS subject,
-        argMaxIf(attributes['team'], (occurred_at, event_id), attributes['team'] != '') AS latest_team
+        argMaxIf(subject_team, (occurred_at, event_id), subject_team != '') AS latest_team
     FROM events
     WHERE action IN ('grant', 'revoke', 'delete') AND outcome = 'success'
     GROUP BY subject

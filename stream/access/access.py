@@ -6,13 +6,14 @@ one subject give the same state in whichever order they arrive.
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import NamedTuple
 
 from keytrail.schemas.records import Event, Micros, Occurrence
 from keytrail.stream.access.membership import Membership, stated_team
 from keytrail.stream.access.role import DAY, Role, Turn
 
-# Of its roles' names, permissions and places, as UTF-8: its state must fit a Kafka record.  In JSON a byte
-# may take six, and each role takes up to 4,500 bytes of turns and teams besides.
+# Of its roles' names, permissions, places and keys, as UTF-8: its state must fit a Kafka record.  In JSON
+# a byte may take six, and each role takes up to 4,500 bytes of turns and teams besides.
 MAX_BYTES = 500_000
 _HOLDS = frozenset({"grant", "revoke", "delete"})
 MAX_ROLES = 1_000  # of one subject; more are not followed: it has long been flagged
@@ -26,11 +27,21 @@ class Change(Enum):
     HOLDING = auto()  # the roles it holds, or its team
 
 
+class Orphaned(NamedTuple):
+    """A grant that counts for the finding of that key and cause."""
+
+    key_id: str
+    cause: str
+    at: Micros
+    event_id: str
+
+
 @dataclass(slots=True)
 class SubjectAccess:
     """One subject.  `reported_*` are the team and the number of roles that it last told its peers.
 
-    The sets are what rules have said of it and that holds still: names of roles, of separations, of teams.
+    The sets are what rules have said of it and that holds still: names of roles, of separations, of teams;
+    so is `orphaned`, by role.
     """
 
     roles: dict[str, Role] = field(default_factory=dict)
@@ -44,6 +55,7 @@ class SubjectAccess:
     overdue: set[str] = field(default_factory=set)
     flapping: set[str] = field(default_factory=set)
     left_teams: set[str] = field(default_factory=set)
+    orphaned: dict[str, tuple[Orphaned, ...]] = field(default_factory=dict)
     _held: list[tuple[str, Role]] | None = field(default=None, repr=False, compare=False)
     _bytes: int | None = field(default=None, repr=False, compare=False)
 
@@ -125,15 +137,15 @@ class SubjectAccess:
         others = self._size() - role.bytes_named(name)
         if others + now.bytes_named(name) > MAX_BYTES:
             # The role is followed; what it gives, and where, is not compared.
-            now.permissions, now.environment, now.resource = (), "", ""
+            now.permissions, now.environment, now.resource, now.key = (), "", "", ""
         self._bytes = others + now.bytes_named(name)
         role.held, role.changed, role.permissions = now.held, now.changed, now.permissions
         role.ends_day, role.team = now.ends_day, now.team
-        role.environment, role.resource = now.environment, now.resource
+        role.environment, role.resource, role.key = now.environment, now.resource, now.key
         return True
 
     def _size(self) -> int:
-        """Bytes of names, permissions and places."""
+        """Bytes of names, permissions, places and keys."""
         if self._bytes is None:
             self._bytes = sum(role.bytes_named(name) for name, role in self.roles.items())
         return self._bytes
@@ -158,6 +170,7 @@ def _granted(event: Event, at: Occurrence) -> Role:
         team=stated_team(event),
         environment=event.environment or "",
         resource=event.resource or "",
+        key=event.key_name or "",
     )
 
 

@@ -1,6 +1,7 @@
 """The form in which what a subject holds is stored; states of earlier forms are still read.
 
-Names of roles, and the places they were granted for, stand once: all else names them by their number.
+Names of roles, and the places and keys that they were granted for and with, stand once: all else names them
+by their number.
 """
 
 import json
@@ -8,12 +9,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from keytrail.schemas.records import Occurrence
-from keytrail.stream.access.access import SubjectAccess
+from keytrail.stream.access.access import Orphaned, SubjectAccess
 from keytrail.stream.access.membership import Membership, Sight
 from keytrail.stream.access.role import DAY, Role, Turn
 from keytrail.stream.errors import StateFormError
 
-FORM = 4
+FORM = 5
 _json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -21,7 +22,7 @@ def pack(access: SubjectAccess) -> bytes:
     """The state as stored; see `unpack`."""
     teams = list(access.membership.sights)
     place_of_team = {team: place for place, team in enumerate(teams)}
-    spots = list(dict.fromkeys((role.environment, role.resource) for role in access.roles.values()))
+    spots = list(dict.fromkeys((role.environment, role.resource, role.key) for role in access.roles.values()))
     number_of_spot = {spot: number for number, spot in enumerate(spots)}
     place_of_role = {name: place for place, name in enumerate(access.roles)}
     roles = {name: _pack_role(role, place_of_team, number_of_spot) for name, role in access.roles.items()}
@@ -45,6 +46,7 @@ def pack(access: SubjectAccess) -> bytes:
             places(access.flapping),
             sorted(access.left_teams),
             spots,
+            [[place_of_role.get(name, name), told] for name, told in sorted(access.orphaned.items())],
         ]
     ).encode()
 
@@ -56,15 +58,21 @@ def unpack(packed: bytes) -> SubjectAccess:
     if form == 3:
         # Before environments and resources of grants were kept.
         roles = {name: [*packed[:8], 0, *packed[8:]] for name, packed in fields[0].items()}
-        fields = [roles, *fields[1:], [("", "")]]
+        fields = [roles, *fields[1:], [("", "")], []]
+    elif form == 4:
+        # Before keys of grants were.
+        fields = [*fields, []]
     elif form != FORM:
         raise StateFormError("subject", form)
     roles, sights, latest, deleted, reported_team, reported_roles, redundant, toxic, *rest = fields
-    overdue, flapping, left_teams, spots = rest
+    overdue, flapping, left_teams, spots, orphaned = rest
     teams, names = list(sights), list(roles)
 
+    def name_at(place: int | str) -> str:
+        return names[place] if isinstance(place, int) else place
+
     def named(places: list[int | str]) -> set[str]:
-        return {names[place] if isinstance(place, int) else place for place in places}
+        return {name_at(place) for place in places}
 
     return SubjectAccess(
         roles={name: _unpack_role(role, teams, spots) for name, role in roles.items()},
@@ -78,6 +86,7 @@ def unpack(packed: bytes) -> SubjectAccess:
         overdue=named(overdue),
         flapping=named(flapping),
         left_teams=set(left_teams),
+        orphaned={name_at(place): tuple(Orphaned(*one) for one in told) for place, told in orphaned},
     )
 
 
@@ -85,7 +94,7 @@ _Packed = list[int | str | list[str]]
 
 
 def _pack_role(
-    role: Role, place_of_team: dict[str, int], number_of_spot: dict[tuple[str, str], int]
+    role: Role, place_of_team: dict[str, int], number_of_spot: dict[tuple[str, str, str], int]
 ) -> _Packed:
     changed, turns = role.changed, role.turns
     packed: _Packed = [
@@ -97,7 +106,7 @@ def _pack_role(
         role.ends_day,
         place_of_team.get(role.team, role.team),
         place_of_team.get(role.told_team, role.told_team),
-        number_of_spot[role.environment, role.resource],
+        number_of_spot[role.environment, role.resource, role.key],
     ]
     if len(turns) > 1 or (turns and turns[0] != role.only_turn()):
         for turn in turns:

@@ -24,9 +24,10 @@ class Role:
     """Days are counted since 1970; -1: never used, or granted without an end.
 
     `team` is the subject's as the latest grant stated it, "" where it stated none or the role is not held;
-    `told_team` is the one that counts the subject as a holder.  `environment` and `resource` are the latest
-    grant's, "" where it names none or the role is not held.  `turns` are the `KEPT_TURNS` latest grants
-    and revokes within `TURNS_LAST` of the last, in order, and none where the latest change is the only one.
+    `told_team` is the one that counts the subject as a holder.  `environment`, `resource` and `key` (its id,
+    or else its alias) are the latest grant's, "" where it names none or the role is not held.  `turns` are
+    the `KEPT_TURNS` latest grants and revokes within `TURNS_LAST` of the last, in order, and none where the
+    latest change is the only one.
     """
 
     held: bool
@@ -39,6 +40,7 @@ class Role:
     turns: list[Turn] = field(default_factory=list)
     environment: str = ""
     resource: str = ""
+    key: str = ""
 
     @property
     def day(self) -> int:
@@ -63,6 +65,6 @@ class Role:
         return turn in self.turns
 
     def bytes_named(self, name: str) -> int:
-        """What its name, permissions and place take as UTF-8."""
-        texts = (name, *self.permissions, self.environment, self.resource)
+        """What its name, permissions, place and key take as UTF-8."""
+        texts = (name, *self.permissions, self.environment, self.resource, self.key)
         return sum(len(text.encode()) for text in texts)

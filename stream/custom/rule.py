@@ -63,5 +63,5 @@ class CustomJudge:
 
     def _entity(self, event: Event) -> str:
         if self._rule.entity == "key":
-            return event.key_id or event.key_alias or ""
+            return event.key_name or ""
         return event.whose if self._rule.entity == "subject" else event.actor_id

@@ -29,6 +29,7 @@ from keytrail.stream.detections import (
     missing_reason,
     mover_keeps_roles,
     new_network,
+    orphaned_access,
     orphaned_child_key,
     orphaned_key,
     out_of_scope,
@@ -136,6 +137,7 @@ RULES_BY_CHANGE: dict[Change, tuple[SubjectRule, ...]] = {
         toxic_combination.judge,
         overdue_grant.judge,
         flapping.judge,
+        orphaned_access.judge_change,
         mover_keeps_roles.judge,
         role_explosion.judge,
         role_sprawl.judge,
@@ -170,8 +172,8 @@ CONDUCT_RULES: tuple[ConductRule, ...] = (
     ConductRule(impossible_travel.judge, impossible_travel.RULE, frozenset({"placed"})),
 )
 
-# Rules that are asked in other ways: of signatures, of what a subject holds, of a rule that failed, of
-# what the policy says of a finding, of services that report no more.
+# Rules that are asked in other ways: of signatures, of grants by a key that is gone, of what a subject holds,
+# of a rule that failed, of what the policy says of a finding, of services that report no more.
 _OTHERS = (
     forged_event.INVALID,
     forged_event.MISSING,
@@ -179,6 +181,7 @@ _OTHERS = (
     toxic_combination.RULE,
     overdue_grant.RULE,
     flapping.RULE,
+    orphaned_access.RULE,
     mover_keeps_roles.RULE,
     role_explosion.RULE,
     role_sprawl.RULE,

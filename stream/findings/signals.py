@@ -55,11 +55,13 @@ class SignalBook:
         self._open: dict[tuple[str, str, str], _Open] = {}
         self._signals: list[_Open] = []
 
-    def add(self, verdict: Verdict, event: Event) -> None:
+    def add(self, verdict: Verdict, event: Event | Occurrence) -> None:
         name = (verdict.rule.name, verdict.entity, verdict.cause)
         signal = self._open.get(name)
-        # What is not final is no count: each one stands for itself.
-        if signal is None or signal.verdict.holds != verdict.holds or not verdict.is_final:
+        # What is not final is no count, and of what is taken back by its name the last is seen later on: each
+        # one stands for itself.
+        stands_alone = not verdict.is_final or (verdict.evidence and _takes_back(verdict))
+        if signal is None or signal.verdict.holds != verdict.holds or stands_alone:
             signal = _Open(verdict, event.occurred_at, event.occurred_at)
             self._open[name] = signal
             self._signals.append(signal)
@@ -128,6 +130,10 @@ def routing_key(signal: Signal) -> str:
         team = {"role_sprawl": cause, "role_explosion": signal.entity}.get(rule)
         return signal.entity if team is None else f"team:{team}"
     return f"team:{signal.entity}" if signal.holdings else signal.entity
+
+
+def _takes_back(verdict: Verdict) -> bool:
+    return not verdict.holds and verdict.rule.kind == "act"
 
 
 def _rank(verdict: Verdict) -> int:

@@ -152,11 +152,16 @@ class KeyDirectory:
         known = self._find(name)
         return known.key if known else None
 
+    def named(self, name: str, at: Micros) -> KeyAtEvent:
+        """The key with this id or alias, at a time, without its ancestors."""
+        known = self._find(name)
+        return known.at(at) if known else UNKNOWN_KEY
+
     def at(self, event: Event) -> KeyAtEvent:
         """The event's key, as of the event's time; the alias counts where no id is stated."""
         if event.key_id is None and event.key_alias is None:
             return NO_KEY
-        known = self._find(event.key_id or event.key_alias)
+        known = self._find(event.key_name)
         if known is None:
             # An alias alone that nobody registered says nothing about a key.
             return UNKNOWN_KEY if event.key_id is not None else NO_KEY

@@ -112,7 +112,12 @@ _LINEAGE = Record(
 
 _ORPHANS = Record(
     OrphanLimits,
-    {"grace_days": Field(Whole(0, 3_650), "A key may be used for so many days after its owner left.")},
+    {
+        "grace_days": Field(Whole(0, 3_650), "A key may be used for so many days after its owner left."),
+        "access_days": Field(
+            Whole(0, 3_650), "Grants of so many days before a key's end are not to outlive it."
+        ),
+    },
 )
 
 _CHANGE_WINDOW = Record(
@@ -211,7 +216,7 @@ FORM = Record(
             Several(_CHANGE_WINDOW, name_of=attrgetter("name")), "When certain changes are to be made."
         ),
         "lineage": Field(_LINEAGE, "How far keys may issue keys, and what becomes of them."),
-        "orphans": Field(_ORPHANS, "How long a key may outlive its owner."),
+        "orphans": Field(_ORPHANS, "What may outlive a key's owner, and what a key."),
         **CONDUCT,
         "silence": Field(SILENCE, "When a service that always reports is missed."),
         "signing": Field(_SIGNING, "Whose events must be signed."),

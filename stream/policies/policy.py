@@ -78,9 +78,10 @@ class LineageLimits:
 
 @dataclass(frozen=True)
 class OrphanLimits:
-    """How long a key may outlive its owner; see `detections.orphaned_key`."""
+    """What may outlive whom; see `detections.orphaned_key` and `detections.orphaned_access`."""
 
     grace_days: int = 1
+    access_days: int = 7
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,10 @@ from keytrail.stream.reading.source import SourceRecord
 from keytrail.stream.silence.reports import Reports
 from keytrail.stream.stages.dead_share import DeadShare
 from keytrail.stream.stages.enrichment import Enricher
+from keytrail.stream.stages.grants import KeyGrants
 from keytrail.stream.stages.judging import Judge
 from keytrail.stream.stages.ledger import EventBook, Page
-from keytrail.stream.stages.rejudging import Due, Rejudge, cause_of, name_in
+from keytrail.stream.stages.rejudging import Due, Rejudge, cause_of
 from keytrail.stream.stages.seen import PREFIX as SEEN_PREFIX
 from keytrail.stream.stages.seen import SeenIds
 from keytrail.stream.stages.store import StateChange, StateStore
@@ -99,10 +100,11 @@ class EventStage:
         self._clock = clock
         self._by_policy: dict[str, tuple[Judge, Enricher]] = {}
         self._uses = KeyUses()
-        self._rejudge = Rejudge(keys, self._judge_at, self._uses)
-        self._tallies = Tallies()
         self._reports = Reports(partition)
         self._subjects: StateStore[SubjectAccess] = StateStore("subject", pack, unpack)
+        self._grants = KeyGrants(keys, self._uses, self._subjects)
+        self._rejudge = Rejudge(keys, self._judge_at, self._uses, self._grants)
+        self._tallies = Tallies()
         self._departures: dict[str, Micros | None] = {}
         self._seen = SeenIds()
         self._book = EventBook()
@@ -116,6 +118,8 @@ class EventStage:
             self._seen.restore(key, value)
         elif key.startswith(self._uses.prefix):
             self._uses.restore(key, value)
+        elif key.startswith(self._grants.prefix):
+            self._grants.restore(key, value)
         elif key.startswith(self._tallies.prefixes):
             self._tallies.restore(key, value)
         elif key.startswith(self._reports.prefix):
@@ -206,7 +210,7 @@ class EventStage:
 
     def _take_changes(self) -> list[StateChange]:
         # The ledger comes last: a check finds it at the end of the changelog.
-        stores = (self._subjects, self._seen, self._uses, self._tallies, self._reports)
+        stores = (self._subjects, self._seen, self._uses, self._grants, self._tallies, self._reports)
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 
     def _process_one(
@@ -223,9 +227,14 @@ class EventStage:
         self._reports.note(event)
         key = self._keys.at(event)
         of_key = judge.by_key(event, key, read.signed)
-        if (name := name_in(event)) is not None:
+        if (name := event.key_name) is not None:
             causes = tuple(cause_of(verdict) for verdict in of_key) if of_key else ()
-            self._uses.note(name, key, event.occurred_at, read.offset, causes)
+            forgotten = self._uses.note(name, key, event.occurred_at, read.offset, causes)
+            if forgotten is not None:
+                self._grants.forget(forgotten)
+            if event.grants_role:
+                self._grants.note(name, event)
+            self._grants.judge_ended(judge, book)
         if key.key is not None and judge.judges_conduct:
             self._tallies.note(event, key.key, judge.place(event, key.key))
         findings = []
@@ -240,11 +249,16 @@ class EventStage:
             subject = SubjectAccess()
         if subject is not None and (change := subject.apply(event)) is not Change.NOTHING:
             findings += judge.subject(event, subject, change, book)
+            if event.grants_role:
+                findings += self._grants.judge_grant(event, subject, judge, book)
             self._subjects.put(whose, subject)
             if change is Change.HOLDING and subject.deleted is not None:
                 # Known here at once, and elsewhere once it is committed.
                 left = self._departures[whose] = left_at(subject)
+                mark = self._keys.mark
                 self._keys.owner_leaves(whose, left)
+                for changed in self._keys.changed_since(mark)[0] if self._keys.mark != mark else ():
+                    self._grants.judge_key(changed, judge, book)
         for verdict in judge.by_access(event, key, subject):
             book.add(verdict, event)
             findings.append(verdict.rule.name)

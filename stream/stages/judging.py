@@ -8,13 +8,14 @@ from keytrail.schemas.records import Event, Key
 from keytrail.stream.access.access import Change, SubjectAccess
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.custom.rule import CustomJudge
-from keytrail.stream.detections import forged_event, impossible_travel
+from keytrail.stream.detections import forged_event, impossible_travel, orphaned_access
 from keytrail.stream.detections.catalogue import (
     CONDUCT_RULES,
     EVENT_RULES,
     RULES_BY_CHANGE,
     SubjectRule,
 )
+from keytrail.stream.detections.orphaned_access import HeldGrant
 from keytrail.stream.detections.rule_failure import failed
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.findings.signals import SignalBook
@@ -49,6 +50,7 @@ class Judge:
         self.judges_conduct = any(rule.rule.name not in off for rule in CONDUCT_RULES)
         # And where people's keys are used, where this one is.
         self._places = None if impossible_travel.RULE.name in off else Places(policy.travel.places)
+        self._of_grants = () if orphaned_access.RULE.name in off else (orphaned_access.judge,)
         self._of_conduct = [rule for rule in CONDUCT_RULES if rule.rule.name not in off]
         custom = [CustomJudge(rule) for rule in policy.custom_rules]
         self._custom_of_key = [judge for judge in custom if judge.of_key]
@@ -81,6 +83,10 @@ class Judge:
             if verdict.holds and verdict.is_final:
                 found.append(verdict.rule.name)
         return found
+
+    def grant(self, held: HeldGrant) -> list[Verdict]:
+        """What is to be said of a grant, now that more is known of its key."""
+        return self._ask(self._of_grants, held)
 
     def place(self, event: Event, key: Key) -> str | None:
         """Where the key was used, if rules over it ask that."""
@@ -122,7 +128,7 @@ class Judge:
     def _ask(
         self,
         judges: Iterable[_Judge],
-        *about: Event | KeyAtEvent | SubjectAccess | Signed | Conduct | None,
+        *about: Event | KeyAtEvent | SubjectAccess | HeldGrant | Signed | Conduct | None,
     ) -> list[Verdict]:
         found: list[Verdict] = []
         for judge in judges:

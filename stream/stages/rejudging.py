@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from keytrail.schemas.records import Event, Key, Micros, Occurrence, Signal
+from keytrail.schemas.records import Key, Micros, Occurrence, Signal
 from keytrail.stream.custom.rule import rule_of
 from keytrail.stream.detections import unknown_key
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.findings.signals import SignalBook, capped
 from keytrail.stream.keys.keys import KeyDirectory
 from keytrail.stream.reading.reading import Readable
+from keytrail.stream.stages.grants import KeyGrants
 from keytrail.stream.stages.judging import Judge
 from keytrail.stream.stages.uses import Cause, KeyUses, Uses
 
@@ -34,10 +35,13 @@ class Rejudge:
     `judge_at` gives the judge of the policy that counts at an offset.
     """
 
-    def __init__(self, keys: KeyDirectory, judge_at: Callable[[int], Judge], uses: KeyUses) -> None:
+    def __init__(
+        self, keys: KeyDirectory, judge_at: Callable[[int], Judge], uses: KeyUses, grants: KeyGrants
+    ) -> None:
         self._keys = keys
         self._judge_at = judge_at
         self._uses = uses
+        self._grants = grants
         self._mark: int | None = None
         self._due: dict[str, None] = {}
 
@@ -80,8 +84,11 @@ class Rejudge:
             for _, offset in uses.places:
                 judge = self._judge_at(offset)
                 version = judge.policy_version
+                book = books.setdefault(version, SignalBook(version))
                 if (read := reads.get(offset)) is not None:
-                    self._judge_one(read, uses, judge, books.setdefault(version, SignalBook(version)))
+                    self._judge_one(read, uses, judge, book)
+                if offset == uses.places[-1][1]:
+                    self._grants.judge_key(name, judge, book)
             signals += [signal for book in books.values() for signal in book.signals()]
             signals += _take_back(uses, key, now, version)
             uses.judged_by = judged_by
@@ -106,11 +113,6 @@ class Rejudge:
 def cause_of(verdict: Verdict) -> Cause:
     """The finding that a verdict counts for."""
     return Cause(verdict.rule.name, verdict.entity_type, capped(verdict.entity), capped(verdict.cause))
-
-
-def name_in(event: Event) -> str | None:
-    """What an event calls its key."""
-    return event.key_id or event.key_alias
 
 
 def _withdrawn(cause: Cause) -> Verdict:

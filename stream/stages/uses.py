@@ -10,6 +10,7 @@ Beyond `MOST_KEYS` keys, the one that was not used for longest is forgotten.
 """
 
 import json
+import sys
 from array import array
 from bisect import insort
 from collections.abc import Iterable, Iterator
@@ -73,27 +74,39 @@ class KeyUses:
         self._store: StateStore[Uses] = StateStore(PREFIX, pack, unpack)
         self._names: dict[str, None] = {}
         self._most = most
+        self._reached = Micros(0)
 
     @property
     def prefix(self) -> bytes:
         return self._store.prefix
 
-    def note(self, name: str, key: KeyAtEvent, at: Micros, offset: int, causes: tuple[Cause, ...]) -> None:
-        """A use of the key `name`, judged by what `key` says."""
+    @property
+    def reached(self) -> Micros:
+        """When the latest use of any key was."""
+        return self._reached
+
+    def note(
+        self, name: str, key: KeyAtEvent, at: Micros, offset: int, causes: tuple[Cause, ...]
+    ) -> str | None:
+        """A use of the key `name`, judged by what `key` says.  Returns the name that was forgotten for it."""
         uses = self._store.get(name)
         if uses is None:
             uses = Uses(key.record_name)
         uses.add(at, offset, causes)
-        self.put(name, uses)
+        self._reached = max(self._reached, at)
+        return self.put(name, uses)
 
-    def put(self, name: str, uses: Uses) -> None:
+    def put(self, name: str, uses: Uses) -> str | None:
+        """Returns the name that was forgotten for it."""
         self._names.pop(name, None)
         self._names[name] = None
         self._store.put(name, uses)
-        if len(self._names) > self._most:
-            oldest = next(iter(self._names))
-            del self._names[oldest]
-            self._store.remove(oldest)
+        if len(self._names) <= self._most:
+            return None
+        oldest = next(iter(self._names))
+        del self._names[oldest]
+        self._store.remove(oldest)
+        return oldest
 
     def get(self, name: str) -> Uses | None:
         return self._store.get(name)
@@ -119,6 +132,7 @@ class KeyUses:
         self._names.pop(name, None)
         if value is not None:
             self._names[name] = None
+            self._reached = max(self._reached, _latest(value))
 
 
 def pack(uses: Uses) -> bytes:
@@ -128,6 +142,16 @@ def pack(uses: Uses) -> bytes:
     if uses.causes or uses.older:
         rare += [[[offset, *causes] for offset, causes in uses.causes.items()], [*uses.older.items()]]
     return bytes((len(uses.places),)) + flat.tobytes() + json.dumps(rare, separators=(",", ":")).encode()
+
+
+def _latest(packed: bytes) -> Micros:
+    """When the latest of the uses was."""
+    last = 1 + 16 * (packed[0] - 1)
+    return (
+        Micros(int.from_bytes(packed[last : last + 8], sys.byteorder, signed=True))
+        if packed[0]
+        else Micros(0)
+    )
 
 
 def unpack(packed: bytes) -> Uses:

@@ -118,9 +118,9 @@ class GroupMember:
                 heartbeat_interval_ms=int(options.heartbeat_s * 1000),
                 # Fetched ahead: some batches, for all partitions together.
                 queued_max_messages_kbytes=8 * 1024,
-                queued_min_messages=4 * options.batch_records,
+                queued_min_messages=options.batch_records,
                 fetch_queue_backoff_ms=10,
-                fetch_message_max_bytes=4 * 1024 * 1024,
+                fetch_message_max_bytes=512 * 1024,
                 fetch_wait_max_ms=100,
                 topic_metadata_refresh_interval_ms=10_000,
                 allow_auto_create_topics=False,

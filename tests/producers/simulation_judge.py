@@ -14,6 +14,7 @@ from statistics import median
 from zoneinfo import ZoneInfo
 
 from conduct_judge import ConductJudge
+from grants_judge import GrantsJudge
 from silence_judge import SilenceJudge
 
 from keytrail.producers.simulation import Finding
@@ -79,6 +80,7 @@ class _Judge:
         self._subjects: dict[str, _Subject] = {}
         self._found: set[Finding] = set()
         self._conduct = ConductJudge()
+        self._grants = GrantsJudge(self._keys)
         self._silence = SilenceJudge()
 
     def judge(self, events: Iterable[Event]) -> set[Finding]:
@@ -87,7 +89,9 @@ class _Judge:
             self._by_key(event)
             self._by_act(event)
             self._by_state(event)
-        return self._found | self._conduct.findings() | set(self._silence.findings())
+            self._grants.note(event)
+        conduct, grants = self._conduct.findings(), self._grants.findings()
+        return self._found | conduct | grants | set(self._silence.findings())
 
     def _find(self, rule: str, entity_type: str, entity: str, cause: str = "") -> None:
         self._found.add(Finding(rule, entity_type, entity, cause))

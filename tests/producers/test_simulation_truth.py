@@ -23,6 +23,7 @@ RULES = {
     "overdue_grant",
     "flapping",
     "role_explosion",
+    "orphaned_access",
     "orphaned_key",
     "key_lineage",
     "orphaned_child_key",

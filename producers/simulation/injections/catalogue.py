@@ -177,6 +177,18 @@ KINDS = (
         ),
     ),
     Kind(
+        (
+            orphans.given_with_a_leaked_key,
+            orphans.given_before_the_end_of_a_key,
+            orphans.given_before_leaving,
+        ),
+        (
+            orphans.given_long_before,
+            orphans.taken_back_in_time,
+            orphans.given_with_a_key_that_was_rotated,
+        ),
+    ),
+    Kind(
         (silence.stopped_for_good, silence.stopped_for_two_days),
         (silence.late_by_half_a_day, silence.hardly_known, silence.never_regular),
     ),
