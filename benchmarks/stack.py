@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -29,9 +28,9 @@ def running_stack(
 ) -> Iterator[Settings]:
     """Kafka, registry and ClickHouse with topics, schemas and tables, in a folder that goes at the end.
 
-    A SIGTERM stops them too.  Only for a process's main thread.
+    A SIGTERM stops them too, as Ctrl-C does.  Only for a process's main thread.
     """
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="keytrail-bench-") as scratch:
         data_dir = Path(scratch)
         apps = ("--workers", str(workers), "--sinks", str(sinks), "--partitions", str(partitions))
@@ -43,10 +42,6 @@ def running_stack(
             yield load_settings(data_dir=data_dir)
         finally:
             down(data_dir)
-
-
-def _leave(*_: object) -> NoReturn:
-    sys.exit(128 + signal.SIGTERM)
 
 
 def start(

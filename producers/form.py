@@ -47,16 +47,16 @@ class Form:
         parts = self._blank.copy()
         writers = self._writers
         number: object = None
-        written = b""
+        written, led = b"", b""
         for name, value in values.items():
             index, lead, sizes, write = writers[name]
             # Almost all are short texts, which are written here: a call would take as long again.
             if type(value) is str and len(encoded := value.encode()) < 4096:
                 parts[index] = sizes[len(encoded)] + encoded
-            elif value is number:
+            elif value is number and lead == led:
                 # An event is mostly recorded when it happens: the same time twice.
                 parts[index] = written
             else:
                 parts[index] = written = lead + write(value)
-                number = value
+                number, led = value, lead
         return b"".join(cast(list[bytes], parts))

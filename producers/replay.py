@@ -30,6 +30,8 @@ _TRANSACTIONAL_ID = "keytrail-replay"
 _TIMEOUT_S = 30.0
 _BATCH_LETTERS = 1_000
 _BATCH_BYTES = 8_000_000
+# What an abort says of the records that it leaves unsent.
+_GIVEN_UP = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
 
 Fate = Literal["due", "sent before", "cut", "not for replay"]
 
@@ -156,8 +158,8 @@ class Replayer:
         name = Letter.of(letter)
 
         def delivered(error: KafkaError | None, _message: Message | None) -> None:
-            # An abort gives up the others of the batch: only what came first is to blame.
-            if error is not None:
+            # An abort gives up the others of the batch, before word of who is to blame or after it.
+            if error is not None and error.code() not in _GIVEN_UP:
                 self._refused.append(f"Kafka does not take {name.place} back: {words_of(error)}.")
 
         headers = [(header.name, header.value) for header in letter.headers]

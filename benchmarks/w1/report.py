@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import resource
 import sys
 import time
@@ -40,8 +39,9 @@ class Report:
 
 def peak_mib() -> float:
     """The most that was resident since this program began: `ru_maxrss` also counts who started it."""
-    held = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", held)[1]) / 1024  # type: ignore[index]
+    lines = Path("/proc/self/status").read_text().splitlines()
+    [peak_kib] = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return int(peak_kib) / 1024
 
 
 def cpu_seconds() -> float:

@@ -20,7 +20,7 @@ WITH teams AS
 )
 SELECT latest_team AS team, subject, role, since, granted_by, key_id, key_owner, reason, ticket,
     approved_by, last_used,
-    dateDiff('day', greatest(since, ifNull(last_used, since)), now64(6, 'UTC')) AS unused_days,
+    age('day', greatest(since, ifNull(last_used, since)), now64(6, 'UTC')) AS unused_days,
     if(certificates.at < since, NULL, certificates.at) AS certified_at,
     if(certificates.at < since, '', toString(certificates.by)) AS certified_by
 FROM current_access

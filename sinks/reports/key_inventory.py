@@ -13,7 +13,7 @@ SELECT
     count() AS keys
 FROM
 (
-    SELECT kind, dateDiff('day', issued_at, now64(6, 'UTC')) AS days,
+    SELECT kind, age('day', issued_at, now64(6, 'UTC')) AS days,
         multiIf(days <= 30, 1, days <= 90, 2, days <= 180, 3, days <= 365, 4, 5) AS band
     FROM keys_current
     WHERE status != 'revoked' AND (isNull(expires_at) OR expires_at > now64(6, 'UTC'))
@@ -30,7 +30,7 @@ KEYS = Question(
     """
 SELECT key_id, owner, team, kind,
     if(status != 'revoked' AND expires_at <= now64(6, 'UTC'), 'expired', toString(status)) AS state,
-    dateDiff('day', issued_at, now64(6, 'UTC')) AS days_old, issued_at, expires_at, rotated_at, break_glass,
+    age('day', issued_at, now64(6, 'UTC')) AS days_old, issued_at, expires_at, rotated_at, break_glass,
     reason,
     if(activity.uses = 0, NULL, activity.latest) AS last_used, activity.uses AS uses
 FROM keys_current

@@ -1,7 +1,7 @@
 """Where one actor was with a key, and when, by periods of ten minutes."""
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import permutations
 from typing import Any, NamedTuple
 
 from keytrail.schemas.records import Occurrence
@@ -38,8 +38,11 @@ class Stays:
         note_first(self.by_place.setdefault(place, {}), at.occurred_at // STAY, at)
 
     def journeys(self) -> Iterator[Journey]:
-        """From each period at one place to the nearest at another, either way."""
-        for one, other in combinations(sorted(self.by_place), 2):
+        """From each period at each place to the nearest at any other, either way.
+
+        What comes later may bring a nearer one, but each period stays within a journey, and that no slower.
+        """
+        for one, other in permutations(sorted(self.by_place), 2):
             there = self.by_place[other]
             for period, at in sorted(self.by_place[one].items()):
                 nearest = min(there, key=lambda near: (abs(near - period), near))

@@ -29,7 +29,6 @@ from keytrail.schemas.records import Event, Key, Micros, Occurrence
 from keytrail.stream.access.access import Orphaned, SubjectAccess
 from keytrail.stream.detections.verdict import Rule, Verdict
 from keytrail.stream.keys.keys import KeyAtEvent
-from keytrail.stream.policies.patterns import matches_any
 from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("orphaned_access", 1, "act", "medium", "T1098.003")
@@ -89,7 +88,7 @@ def _causes(
     revoked, left = key.revoked_at, at_event.owner_left
     ends: list[tuple[Micros, str]] = []
     if revoked is not None and revoked <= reached:
-        if key.reason and matches_any(policy.lineage.compromise_reasons, key.reason):
+        if policy.lineage.is_compromise(key.reason):
             ends.append((revoked, _COMPROMISED))
         elif key.successor is None and granted >= revoked - window:
             ends.append((revoked, _REVOKED))

@@ -17,7 +17,6 @@ from shlex import quote
 from keytrail.schemas.records import Event, Key
 from keytrail.stream.detections.verdict import Rule, Verdict
 from keytrail.stream.keys.keys import KeyAtEvent
-from keytrail.stream.policies.patterns import matches_any
 from keytrail.stream.policies.policy import LineageLimits, Policy
 
 RULE = Rule("orphaned_child_key", 1, "act", "medium", "T1098.001")
@@ -29,7 +28,7 @@ def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:
         return
     for ancestor in key.ancestors:
         if _has_left(ancestor, event, policy.lineage):
-            compromised = _was_compromised(ancestor, policy.lineage)
+            compromised = policy.lineage.is_compromise(ancestor.reason)
             child, why = key.key.key_id, ancestor.reason or "no reason stated"
             yield Verdict(
                 RULE,
@@ -49,9 +48,5 @@ def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:
 def _has_left(ancestor: Key, event: Event, limits: LineageLimits) -> bool:
     if ancestor.revoked_at is None:
         return False
-    grace = 0 if _was_compromised(ancestor, limits) else limits.grace_days * _DAY
+    grace = 0 if limits.is_compromise(ancestor.reason) else limits.grace_days * _DAY
     return event.occurred_at >= ancestor.revoked_at + grace
-
-
-def _was_compromised(ancestor: Key, limits: LineageLimits) -> bool:
-    return bool(ancestor.reason) and matches_any(limits.compromise_reasons, ancestor.reason or "")

@@ -14,6 +14,7 @@ from keytrail.stream.conduct.limits import (
     SharingLimits,
     TravelLimits,
 )
+from keytrail.stream.policies.patterns import matches_any
 from keytrail.stream.policies.role_model import DescribedRole, RoleModel
 from keytrail.stream.silence.limits import SilenceLimits
 
@@ -74,6 +75,10 @@ class LineageLimits:
     most_depth: int = 2
     grace_days: int = 7
     compromise_reasons: tuple[str, ...] = ("*compromis*", "*leak*", "*stolen*", "*lost*", "*phish*")
+
+    def is_compromise(self, reason: str | None) -> bool:
+        """Whether a key that was revoked for this reason was in wrong hands."""
+        return bool(reason) and matches_any(self.compromise_reasons, reason or "")
 
 
 @dataclass(frozen=True)

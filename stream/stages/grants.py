@@ -65,8 +65,8 @@ class KeyGrants:
         if self._next > self._uses.reached:
             return
         if self._waiting is None:
-            # In an earlier run an end may have been reached and not been known.
-            self._waiting = dict.fromkeys(self._store, self._uses.reached)
+            # What an earlier run waited for.  Of keys that have no end, no subject need be looked at.
+            self._waiting = {name: self._uses.reached for name in self._store if self._ends(name)}
         for name in [name for name, at in self._waiting.items() if at <= self._uses.reached]:
             del self._waiting[name]
             self.judge_key(name, judge, book)
@@ -104,10 +104,13 @@ class KeyGrants:
 
     def _wait_for(self, name: str) -> None:
         """Judge the key's grants once its end is reached, if it has one that is not."""
-        later = [at for at in ends_of(self._keys.named(name, Micros(0))) if at > self._uses.reached]
+        later = [at for at in self._ends(name) if at > self._uses.reached]
         if later and self._waiting is not None:
             self._waiting[name] = min(*later, self._waiting.get(name, _NEVER))
             self._next = min(self._next, self._waiting[name])
+
+    def _ends(self, name: str) -> list[Micros]:
+        return ends_of(self._keys.named(name, Micros(0)))
 
     def take_changes(self) -> list[StateChange]:
         return self._store.take_changes()

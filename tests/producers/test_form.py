@@ -25,6 +25,16 @@ def test_a_form_gives_the_bytes_of_the_encoder(event: Event, constant: set[str])
     assert filled + zigzag(event.sequence) == ENCODE(event)
 
 
+def test_a_grant_that_ends_when_it_begins_keeps_its_end() -> None:
+    texts = dict.fromkeys(("event_id", "service", "actor_id", "actor_type", "action"), "x")
+    form = Form(SCHEMA, {**texts, "recorded_at": 0})
+    now = 1_780_000_000_000_000
+    equal = int(str(now))
+    assert equal is not now
+    same_number_twice = form.fill({"occurred_at": now, "expires_at": now})
+    assert same_number_twice == form.fill({"occurred_at": now, "expires_at": equal})
+
+
 def test_a_field_that_is_needed_may_not_be_missing() -> None:
     with pytest.raises(TypeError):
         Form(SCHEMA, {}).fill({"event_id": "id"})

@@ -166,7 +166,7 @@ def test_settings_of_the_asker_change_nothing(tables: ClickHouse) -> None:
 
 def test_unused_access(tables: ClickHouse) -> None:
     now = datetime.now(UTC)
-    old, lately = moment(now - timedelta(days=40)), moment(now - timedelta(hours=1))
+    old, lately = moment(now - timedelta(days=40)), moment(now - timedelta(hours=23))
     insert(
         tables,
         [

@@ -3,8 +3,10 @@
 import pytest
 from test_habits import found, use, world
 
-from keytrail.schemas.records import Event
+from keytrail.schemas.records import Event, Occurrence
 from keytrail.stream.conduct.limits import TravelLimits
+from keytrail.stream.conduct.stays import Stays
+from keytrail.stream.conduct.tallies import STAY
 from keytrail.stream.policies.places import Place, km_between
 from keytrail.stream.policies.policy import Policy
 
@@ -58,3 +60,12 @@ def test_distances_are_those_on_a_sphere() -> None:
     assert km_between("0.0,0.0", "0.0,180.0") == pytest.approx(20_015, abs=1)
     assert km_between("90.0,10.0 Pole", "90.0,-120.0") == pytest.approx(0, abs=1)
     assert km_between("51.5,-0.1", "40.7,-74.0") == pytest.approx(5_570, abs=10)
+
+
+def test_a_nearer_use_that_comes_late_takes_no_time_off_what_was_seen() -> None:
+    stays = Stays()
+    stays.add(BERLIN, Occurrence(0, "a"))
+    stays.add(TOKYO, Occurrence(STAY, "b"))
+    assert [(one.begin, one.end) for one in stays.journeys()] == [(0, 1), (0, 1)]
+    stays.add(TOKYO, Occurrence(1, "c"))
+    assert {(one.begin, one.end) for one in stays.journeys()} == {(0, 0), (0, 1)}
