@@ -100,7 +100,8 @@ class Hours:
         if silent <= limits.least_hours:
             return False
         rest = bearable(self._window(), limits)
-        return rest is not None and silent > rest
+        # After a window it is forgotten, however few the batches are in which that passes.
+        return rest is not None and min(silent, WINDOW) > rest
 
     def _after(self, hour: int) -> int | None:
         """The next hour with a report."""

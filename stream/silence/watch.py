@@ -65,13 +65,12 @@ class SilenceWatch:
             known = self._services.get(service)
             if known is None:
                 continue
-            if known.is_forgotten(until):
-                self._services.remove(service)
-                continue
             before = (known.settled, known.missed)
             for silence in known.silences(until, self._limits):
                 yield from self._signals(service, silence)
-            if (known.settled, known.missed) != before:
+            if known.is_forgotten(until):
+                self._services.remove(service)
+            elif (known.settled, known.missed) != before:
                 self._services.put(service, known)
 
     def _until(self) -> int:

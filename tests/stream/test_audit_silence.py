@@ -1,17 +1,18 @@
 """Services that always report, and stop: found by the events' time, whichever partition is ahead."""
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_triage import ADMIN, decided
 from world import DAY, NOON, SECOND, World, event
 
 from keytrail.schemas import avro
 from keytrail.schemas.applied import AppliedPolicy
-from keytrail.schemas.records import Anomaly, Event, Signal
+from keytrail.schemas.records import Anomaly, Attendance, Event, Occurrence, Report, Signal
 from keytrail.schemas.triage import CLOSE
 from keytrail.stream.findings.signals import routing_key
 from keytrail.stream.keys.keys import KeyDirectory
@@ -20,6 +21,8 @@ from keytrail.stream.policies.policy import Policy, RuleSetting
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.reading.reading import Readable
 from keytrail.stream.silence.limits import SilenceLimits
+from keytrail.stream.silence.progress import LATENESS
+from keytrail.stream.silence.watch import SilenceWatch
 from keytrail.stream.stages.event_stage import EventBatch, EventStage
 from keytrail.stream.stages.finding_stage import FindingStage
 from keytrail.stream.worker.at_hand import Slot
@@ -137,6 +140,36 @@ def test_attendance_comes_through_the_topic_as_it_was_and_has_one_place() -> Non
     [close] = World([ADMIN]).send(decided(CLOSE, silences(world_with_silence().current().values())["job"]))
     [decision] = [signal for signal in close.signals if signal.triage]
     assert routing_key(decision) == routing_key(told)
+
+
+_GAPS = st.one_of(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), st.integers(300, 900))
+
+
+def watched(hours: Sequence[int], until: int, step: int, limits: SilenceLimits) -> list[tuple[bool, str]]:
+    """What is said of a service, where so many hours come together."""
+    policy = Policy(silence=limits)
+    watch, said = SilenceWatch(Timeline(policy), 1), []
+    for end in [*range(step, until, step), until]:
+        events = [
+            Occurrence((NOON // HOUR + hour) * HOUR, str(hour)) for hour in hours if end - step <= hour < end
+        ]
+        reports = [Report("job", events)] if events else []
+        watch.take(Attendance(0, NOON // HOUR + end + LATENESS, reports), policy.version)
+        said += [(signal.holds, *[at.event_id for at in signal.events]) for signal in watch.judge()]
+    return said
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(_GAPS, min_size=5, max_size=60), st.integers(1, 1_000), st.floats(1, 100))
+@example([2] * 100, 700, 3.0)
+@example([2] * 100, 800, 336.5)
+@example([2] * 100 + [700, 2, 2], 60, 335.5)
+def test_months_at_once_say_what_single_hours_do(gaps: list[int], rest: int, times: float) -> None:
+    limits = SilenceLimits(times=times, least_hours=2, known_days=1, regular_reports=5, busy_hours=10)
+    hours = list(accumulate(gaps, initial=0))
+    until = hours[-1] + rest
+    assert watched(hours, until, 1, limits) == watched(hours, until, until, limits)
+    assert watched(hours, until, 100, limits) == watched(hours, until, until, limits)
 
 
 # Small limits, so that random lives meet them; and others from the middle of each partition on.
