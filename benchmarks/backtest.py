@@ -35,7 +35,7 @@ def main() -> None:
     with running_stack() as settings:
         publish(settings, chosen.events)
         history = History(settings.kafka)
-        past = Past(history.spans(None, None), history.keys())
+        past = Past(history.partitions(), history.spans(None, None), history.keys())
         works: dict[str, Callable[[], object]] = {
             "one": lambda: judge(settings, policies[0], past, system_clock, _hear),
             "two": lambda: judge_both(settings, policies, past, system_clock, _hear),

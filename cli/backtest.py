@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     history = History(settings.kafka)
     # The end of the events first: each key is then known at least as well as when its last use came.
     spans = history.spans(since, until)
-    past = Past(spans, history.keys())
+    past = Past(history.partitions(), spans, history.keys())
     before, after = judge_both(settings, (in_force, tried), past, system_clock, _progress())
     comparison = compare(before.findings, after.findings)
     done = Run(after.counts, time.monotonic() - began)

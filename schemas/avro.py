@@ -17,10 +17,12 @@ from fastavro.types import Schema
 
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import (
+    Attendance,
     Deed,
     Header,
     Occurrence,
     Profile,
+    Report,
     RoleHolding,
     Suspension,
     Tally,
@@ -155,7 +157,13 @@ _LISTS: Mapping[str, type[object]] = {
     "headers": Header,
     "holdings": RoleHolding,
     "events": Occurrence,
+    "reports": Report,
     "suspensions": Suspension,
 }
-_SINGLES: Mapping[str, type[object]] = {"profile": Profile, "tally": Tally, "triage": Triage}
+_SINGLES: Mapping[str, type[object]] = {
+    "attendance": Attendance,
+    "profile": Profile,
+    "tally": Tally,
+    "triage": Triage,
+}
 _NAMESPACE = "keytrail"

@@ -53,8 +53,8 @@ class Changes:
 class Backtest:
     """One policy tried: an event stage for each partition, and a finding stage over all of them.
 
-    What it keeps grows with subjects, keys and findings, as a worker's state does, not with events.  Not
-    thread-safe.
+    `partitions`: how many the events topic has.  What it keeps grows with subjects, keys and findings, as a
+    worker's state does, not with events.  Not thread-safe.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Backtest:
         schemas: SchemaTexts,
         clock: Callable[[], Micros],
         masters: MasterSource = no_masters,
+        partitions: int = 1,
     ) -> None:
         self._policies = Timeline(policy)
         self._reader = EventReader(_ReadOnly(schemas), clock, Slot(), masters)
@@ -72,7 +73,7 @@ class Backtest:
         self._stages: dict[int, EventStage] = {}
         self._latest: dict[str, Anomaly] = {}
         self.counts = Counts()
-        self.finding_stage = FindingStage(self._policies, clock)
+        self.finding_stage = FindingStage(self._policies, clock, partitions)
 
     def event_stage(self, partition: int) -> EventStage:
         stage = self._stages.get(partition)

@@ -66,6 +66,14 @@ class History:
             for key, value in read_to_end(self._kafka, KEYS.name, partition)
         ]
 
+    def partitions(self) -> int:
+        """How many the events topic has."""
+        client = self._client()
+        try:
+            return len(_partitions(client, EVENTS.name))
+        finally:
+            client.close()
+
     def spans(self, since: Micros | None, until: Micros | None) -> list[Span]:
         """Where that lies which Kafka took between these times, and no later than now."""
         client = self._client()

@@ -25,8 +25,9 @@ Clock = Callable[[], Micros]
 
 @dataclass(frozen=True)
 class Past:
-    """Which events, and every key: the same for whoever judges it."""
+    """Which events of how many partitions, and every key: the same for whoever judges it."""
 
+    partitions: int
     spans: Sequence[Span]
     keys: Sequence[KeyRecord]
 
@@ -49,7 +50,8 @@ def judge(
     schemas = Registry(settings.registry)
     keys = directory_of(past.keys, schemas)
     calm_collector()
-    backtest = Backtest(policy, keys, schemas, clock, MasterFile(settings.masters).current)
+    masters = MasterFile(settings.masters).current
+    backtest = Backtest(policy, keys, schemas, clock, masters, past.partitions)
     events = History(settings.kafka).events(past.spans)
     while some := list(islice(events, _BATCH)):
         backtest.take(some)

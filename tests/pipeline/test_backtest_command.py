@@ -77,7 +77,7 @@ def test_what_goes_wrong_in_the_other_process_is_told(
     publisher.publish_all(Simulation(1_000, seed=7, anomalies=False).events())
     publisher.close(60)
     history = History(pipeline.settings.kafka)
-    past = Past(history.spans(None, None), history.keys())
+    past = Past(history.partitions(), history.spans(None, None), history.keys())
     monkeypatch.setenv(_HERE, str(os.getpid()))
     for clock, said in ((clock_that_fails, "No time is known."), (clock_that_kills, "before its answer")):
         with pytest.raises(KeytrailError, match=said):

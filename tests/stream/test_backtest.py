@@ -69,8 +69,8 @@ def expected(policy: Policy) -> set[Told]:
     return told(world.current().values())
 
 
-def new_backtest(policy: Policy, known: KeyDirectory) -> Backtest:
-    return Backtest(policy, known, FixedRegistry(), lambda: LATER)
+def new_backtest(policy: Policy, known: KeyDirectory, partitions: int) -> Backtest:
+    return Backtest(policy, known, FixedRegistry(), lambda: LATER, partitions=partitions)
 
 
 def restore(backtest: Backtest, known: KeyDirectory, log: Sequence[Changes]) -> None:
@@ -91,14 +91,14 @@ def restore(backtest: Backtest, known: KeyDirectory, log: Sequence[Changes]) -> 
 def test_the_same_findings_however_the_past_is_cut(
     batch: int, partitions: int, restarted: bool, policy: Policy
 ) -> None:
-    backtest, records = new_backtest(policy, directory()), past(history(), partitions)
+    backtest, records = new_backtest(policy, directory(), partitions), past(history(), partitions)
     log: list[Changes] = []
     told_before: dict[str, Anomaly] = {}
     middle = len(records) // 2
     for start in range(0, len(records), batch):
         if restarted and not told_before and start >= middle:
             told_before = {a.anomaly_id: a for a in backtest.findings()}
-            backtest = new_backtest(policy, known := directory())
+            backtest = new_backtest(policy, known := directory(), partitions)
             restore(backtest, known, log)
         log.append(backtest.take(records[start : start + batch]))
     latest = told_before | {a.anomaly_id: a for a in backtest.findings()}
