@@ -74,7 +74,10 @@ def run(options: argparse.Namespace) -> int:
     past = history.events(since, until)
     keys = history.keys(schemas)
     calm_collector()
-    backtest = Backtest([in_force, tried], keys, schemas, system_clock, MasterFile(settings.masters).current)
+    masters = MasterFile(settings.masters).current
+    backtest = Backtest(
+        [in_force, tried], keys, schemas, system_clock, masters, partitions=history.partitions()
+    )
     _judge(backtest, past)
     before, after = backtest.trials
     comparison = compare(before.findings(), after.findings())

@@ -16,10 +16,12 @@ from fastavro.types import Schema
 
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import (
+    Attendance,
     Deed,
     Header,
     Occurrence,
     Profile,
+    Report,
     RoleHolding,
     Suspension,
     Tally,
@@ -139,7 +141,13 @@ _LISTS: Mapping[str, type[object]] = {
     "headers": Header,
     "holdings": RoleHolding,
     "events": Occurrence,
+    "reports": Report,
     "suspensions": Suspension,
 }
-_SINGLES: Mapping[str, type[object]] = {"profile": Profile, "tally": Tally, "triage": Triage}
+_SINGLES: Mapping[str, type[object]] = {
+    "attendance": Attendance,
+    "profile": Profile,
+    "tally": Tally,
+    "triage": Triage,
+}
 _NESTED = _LISTS.keys() | _SINGLES.keys()

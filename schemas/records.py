@@ -227,8 +227,28 @@ class RoleHolding:
 
 
 @dataclass(frozen=True)
+class Report:
+    """The service was there: the first event of each of some hours."""
+
+    service: str
+    events: list[Occurrence]
+
+
+@dataclass(frozen=True)
+class Attendance:
+    """What one partition of the events topic tells of its services, and which hour since 1970 it has reached.
+
+    The hour is -1 where it has reached none yet.
+    """
+
+    partition: int
+    hour: int
+    reports: list[Report]
+
+
+@dataclass(frozen=True)
 class Signal:
-    """A rule's word on one entity and cause, a tally, holdings of roles, or a triage (`signal.v2.avsc`).
+    """A rule's word on one entity and cause, a tally, holdings, a triage, or attendance (`signal.v2.avsc`).
 
     Internal to the stream.
     """
@@ -251,6 +271,7 @@ class Signal:
     tally: Tally | None = None
     holdings: list[RoleHolding] = field(default_factory=list)
     triage: Triage | None = None
+    attendance: Attendance | None = None
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,12 @@ class Trial:
     """
 
     def __init__(
-        self, policy: Policy, reader: EventReader, keys: KeyDirectory, clock: Callable[[], Micros]
+        self,
+        policy: Policy,
+        reader: EventReader,
+        keys: KeyDirectory,
+        clock: Callable[[], Micros],
+        partitions: int,
     ) -> None:
         self._policies = Timeline(policy)
         self._reader = reader
@@ -66,7 +71,7 @@ class Trial:
         self._stages: dict[int, EventStage] = {}
         self._latest: dict[str, Anomaly] = {}
         self.counts = Counts()
-        self.finding_stage = FindingStage(self._policies, clock)
+        self.finding_stage = FindingStage(self._policies, clock, partitions)
 
     def event_stage(self, partition: int) -> EventStage:
         stage = self._stages.get(partition)
@@ -117,7 +122,10 @@ class Trial:
 
 
 class Backtest:
-    """Policies side by side: each record is read once, and judged by all of them.  Not thread-safe."""
+    """Policies side by side: each record is read once, and judged by all of them.  Not thread-safe.
+
+    `partitions`: how many the events topic has.
+    """
 
     def __init__(
         self,
@@ -126,9 +134,10 @@ class Backtest:
         schemas: SchemaTexts,
         clock: Callable[[], Micros],
         masters: MasterSource = no_masters,
+        partitions: int = 1,
     ) -> None:
         reader = EventReader(_ReadOnly(schemas), clock, Slot(), masters)
-        self.trials = [Trial(policy, reader, keys, clock) for policy in policies]
+        self.trials = [Trial(policy, reader, keys, clock, partitions) for policy in policies]
 
     def take(self, past: Sequence[PastRecord]) -> list[Changes]:
         """The next records, each partition's in offset order; what changed, by trial.

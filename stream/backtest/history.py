@@ -41,6 +41,14 @@ class History:
                 reader.apply(key, value, f"A record of {KEYS.name}/{partition}")
         return directory
 
+    def partitions(self) -> int:
+        """How many the events topic has."""
+        client = self._client()
+        try:
+            return len(_partitions(client, EVENTS.name))
+        finally:
+            client.close()
+
     def events(self, since: Micros | None, until: Micros | None) -> Iterator[PastRecord]:
         """What Kafka took between these times, and no later than now; all partitions, the oldest first.
 

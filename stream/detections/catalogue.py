@@ -10,6 +10,7 @@ from keytrail.schemas.records import Event
 from keytrail.stream.access.access import Change, SubjectAccess
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.detections import (
+    audit_silence,
     automation_cadence,
     break_glass_use,
     clock_skew,
@@ -171,8 +172,8 @@ CONDUCT_RULES: tuple[ConductRule, ...] = (
     ConductRule(impossible_travel.judge, impossible_travel.RULE, frozenset({"placed"})),
 )
 
-# Rules that are asked in other ways: of signatures, of grants by a key that is gone, of what a subject
-# holds, of a rule that failed, of what the policy says of a finding.
+# Rules that are asked in other ways: of signatures, of grants by a key that is gone, of what a subject holds,
+# of a rule that failed, of what the policy says of a finding, of services that report no more.
 _OTHERS = (
     forged_event.INVALID,
     forged_event.MISSING,
@@ -186,6 +187,7 @@ _OTHERS = (
     role_sprawl.RULE,
     rule_failure.RULE,
     expired_exception.RULE,
+    audit_silence.RULE,
 )
 
 RULES: dict[str, Rule] = {

@@ -71,7 +71,7 @@ class SignalReader:
             writer = avro.parse(self._registry.text_of(schema_id))
             self._decoders[schema_id] = avro.decoder(Signal, writer, self._reader)
         signal = self._decoders[schema_id](value, wire.HEADER_LENGTH)
-        is_verdict = signal.tally is None and signal.triage is None
+        is_verdict = signal.tally is None and signal.triage is None and signal.attendance is None
         if is_verdict and not (_is_rule(signal.rule) and signal.severity in SEVERITIES):
             raise SchemaError("A rule or severity that this worker does not know.")
         return signal

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from keytrail.schemas.records import Event, Micros, Occurrence, Signal
 from keytrail.stream.detections.verdict import SEVERITIES, Verdict
 
+ATTENDANCE = "attendance"  # stands where other signals name their rule, and their entity
 KEEP = 5
 MAX_TEXT = 600
 
@@ -115,8 +116,8 @@ def signal_of(verdict: Verdict, policy_version: str) -> Signal:
 def routing_key(signal: Signal) -> str:
     """What a signal's record is keyed by: its entity, or the team where peers or roles come together.
 
-    A decision on a finding goes to where the finding is; one on an exception that is over, to where what it
-    covered is.
+    Services have one place (`silence.watch`).  A decision on a finding goes to where the finding is; one on
+    an exception that is over, to where what it covered is.
     """
     if signal.profile is not None:
         return f"team:{signal.profile.team}"
@@ -124,6 +125,8 @@ def routing_key(signal: Signal) -> str:
         rule, cause = signal.rule, signal.cause
         if rule == "expired_exception":
             rule, _, cause = cause.partition(" ")
+        if rule == "audit_silence":
+            return ATTENDANCE
         team = {"role_sprawl": cause, "role_explosion": signal.entity}.get(rule)
         return signal.entity if team is None else f"team:{team}"
     return f"team:{signal.entity}" if signal.holdings else signal.entity

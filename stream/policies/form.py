@@ -30,6 +30,7 @@ from keytrail.stream.policies.policy import (
 )
 from keytrail.stream.policies.roles import ROLES
 from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
+from keytrail.stream.policies.silence import SILENCE
 
 VERSION = 1
 _ADDRESS = "https://json-schema.org/draft/2020-12/schema"
@@ -217,6 +218,7 @@ FORM = Record(
         "lineage": Field(_LINEAGE, "How far keys may issue keys, and what becomes of them."),
         "orphans": Field(_ORPHANS, "What may outlive a key's owner, and what a key."),
         **CONDUCT,
+        "silence": Field(SILENCE, "When a service that always reports is missed."),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "auto_suspend": Field(_AUTO_SUSPEND, "What `keytrail suspender` may suspend keys for."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),

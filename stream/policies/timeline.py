@@ -42,14 +42,16 @@ class Timeline:
         return self._first
 
     def of(self, signal: Signal) -> Policy:
-        """The policy that gave the signal; where no known one has its version, the latest."""
-        if signal.policy_version == self._first.version:
+        """The policy that gave the signal."""
+        return self.named(signal.policy_version)
+
+    def named(self, version: str) -> Policy:
+        """The policy of this version; where no known one has it, the latest."""
+        if version == self._first.version:
             return self._first
         for applied in reversed(self._applied):
-            if signal.policy_version == applied.version or (
-                # Of one that an earlier keytrail applied, which knew fewer fields.
-                signal.policy_version == self._policy(applied).version
-            ):
+            # The latter: of one that an earlier keytrail applied, which knew fewer fields.
+            if version in (applied.version, self._policy(applied).version):
                 return self._policy(applied)
         return self.latest
 

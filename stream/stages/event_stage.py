@@ -24,6 +24,7 @@ from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.reading.letters import dead_letter
 from keytrail.stream.reading.reading import EventReader, Readable, Unreadable
 from keytrail.stream.reading.source import SourceRecord
+from keytrail.stream.silence.reports import Reports
 from keytrail.stream.stages.dead_share import DeadShare
 from keytrail.stream.stages.enrichment import Enricher
 from keytrail.stream.stages.grants import KeyGrants
@@ -99,6 +100,7 @@ class EventStage:
         self._clock = clock
         self._by_policy: dict[str, tuple[Judge, Enricher]] = {}
         self._uses = KeyUses()
+        self._reports = Reports(partition)
         self._subjects: StateStore[SubjectAccess] = StateStore("subject", pack, unpack)
         self._grants = KeyGrants(keys, self._uses, self._subjects)
         self._rejudge = Rejudge(keys, self._judge_at, self._uses, self._grants)
@@ -120,6 +122,8 @@ class EventStage:
             self._grants.restore(key, value)
         elif key.startswith(self._tallies.prefixes):
             self._tallies.restore(key, value)
+        elif key.startswith(self._reports.prefix):
+            self._reports.restore(key, value)
         else:
             self._subjects.restore(key, value)
 
@@ -175,7 +179,8 @@ class EventStage:
         ]
         if judge.judges_conduct:
             self._tallies.watch(min(read.event.occurred_at for read in reads))
-        return enriched, book.signals() + self._tallies.signals(policy.version) + decisions
+        told = [*self._tallies.signals(policy.version), *self._reports.signals(policy.version)]
+        return enriched, book.signals() + told + decisions
 
     def _by(self, policy: Policy) -> tuple[Judge, Enricher]:
         known = self._by_policy.get(policy.version)
@@ -205,7 +210,7 @@ class EventStage:
 
     def _take_changes(self) -> list[StateChange]:
         # The ledger comes last: a check finds it at the end of the changelog.
-        stores = (self._subjects, self._seen, self._uses, self._grants, self._tallies)
+        stores = (self._subjects, self._seen, self._uses, self._grants, self._tallies, self._reports)
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 
     def _process_one(
@@ -219,6 +224,7 @@ class EventStage:
     ) -> tuple[bytes, bytes]:
         self._at_hand.mark(read.offset)
         event = read.event
+        self._reports.note(event)
         key = self._keys.at(event)
         of_key = judge.by_key(event, key, read.signed)
         if (name := event.key_name) is not None:

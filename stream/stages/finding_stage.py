@@ -21,6 +21,7 @@ from keytrail.stream.findings.findings import Finding
 from keytrail.stream.policies.exemptions import exemption_of, lapsed_exemption, named, next_end, told_with
 from keytrail.stream.policies.policy import Exemption
 from keytrail.stream.policies.timeline import Timeline
+from keytrail.stream.silence.watch import SilenceWatch
 from keytrail.stream.stages.ledger import FindingBook
 from keytrail.stream.stages.store import StateChange, StateStore
 
@@ -40,7 +41,8 @@ class FindingStage:
     of the events it comes from.  Exceptions are those of the latest policy, from when the worker knows it.
     """
 
-    def __init__(self, policies: Timeline, clock: Callable[[], Micros]) -> None:
+    def __init__(self, policies: Timeline, clock: Callable[[], Micros], partitions: int = 1) -> None:
+        """`partitions`: of the events topic; what is judged in time waits for all of them."""
         self._policies = policies
         self._exceptions = policies.latest.exceptions
         self._clock = clock
@@ -52,6 +54,7 @@ class FindingStage:
         self._triages: StateStore[Triage] = StateStore(_TRIAGE, triage.pack, triage.unpack)
         self._watched = ConductWatch()
         self._census = RoleCensus()
+        self._silence = SilenceWatch(policies, partitions)
         self._candidates_of: dict[str, set[str]] = {}
         self._untold: dict[str, None] = {}
         self._exempt: set[str] = set()  # told as suppressed
@@ -69,6 +72,8 @@ class FindingStage:
             self._triages.restore(key, value)
         elif self._census.keeps(key):
             self._census.restore(key, value)
+        elif self._silence.keeps(key):
+            self._silence.restore(key, value)
         elif key.startswith(self._watched.prefix):
             self._watched.restore(key, value)
         elif key.startswith(self._candidates.prefix):
@@ -100,6 +105,8 @@ class FindingStage:
                 touched.update(dict.fromkeys(self._take(signal)))
         for some in tallied.values():
             touched.update(dict.fromkeys(self._take_tallies(some)))
+        for found in self._silence.judge():
+            touched.update(dict.fromkeys(self._apply(found)))
         anomalies = []
         for name in touched:
             finding = self._findings.get(name)
@@ -137,6 +144,10 @@ class FindingStage:
         self._book.enter(began, signals=0, anomalies=len(anomalies))
         return FindingOutput(anomalies, self._take_changes())
 
+    def expect_partitions(self, partitions: int) -> None:
+        """The events topic has so many; before the first batch."""
+        self._silence.partitions = partitions
+
     @property
     def has_untold(self) -> bool:
         return (
@@ -153,6 +164,8 @@ class FindingStage:
         """Names of the findings that the signal touched."""
         if signal.triage is not None:
             yield self._decide(signal, signal.triage)
+        elif signal.attendance is not None:
+            self._silence.take(signal.attendance, signal.policy_version)
         elif signal.profile is not None:
             yield from self._compare(signal, signal.profile)
         elif signal.holdings:
@@ -299,7 +312,7 @@ class FindingStage:
         # The ledger comes last: a check finds it at the end of the changelog.
         stores = (
             *(self._findings, self._teams, self._candidates),
-            *(self._watched, self._census, self._triages),
+            *(self._watched, self._census, self._silence, self._triages),
         )
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 

@@ -98,6 +98,10 @@ class Judge:
             [rule.judge for rule in self._of_conduct if not rule.kinds.isdisjoint(kinds)], conduct
         )
 
+    def as_set(self, verdicts: Iterable[Verdict]) -> Iterable[Verdict]:
+        """Without those of rules that are off, and with the severities that the policy sets."""
+        return self._as_set(verdicts, None)
+
     def _by_custom(
         self, judges: Sequence[CustomJudge], event: Event, key: KeyAtEvent, subject: SubjectAccess | None
     ) -> list[Verdict]:

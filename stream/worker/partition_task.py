@@ -38,7 +38,7 @@ from keytrail.stream.worker.at_hand import Slot
 from keytrail.stream.worker.compacted import read_to_end
 from keytrail.stream.worker.outbox import Outbox
 from keytrail.stream.worker.patience import Done, GivenUpError, until_available
-from keytrail.stream.worker.position import POSITION, Position, id_of_topic, start
+from keytrail.stream.worker.position import POSITION, Position, SourceTopic, source_topic, start
 from keytrail.stream.worker.transaction import BY_KEY, GroupOffsets, Outgoing, TransactionalWriter
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class PartitionTask(ABC):
         self._outbox = Outbox(context.registry)
         self._writer = TransactionalWriter(context.kafka, context.group, source.name, partition)
         self._next_offset = 0
-        self._topic_id = ""
+        self._topic = SourceTopic("", 0)
         self._closed = False
         self._lock = asyncio.Lock()
         self._committing: asyncio.Future[None] | None = None
@@ -192,7 +192,7 @@ class PartitionTask(ABC):
     async def _submit(self, outgoing: list[Outgoing], next_offset: int | None) -> None:
         await self._committed()
         if next_offset is not None:
-            position = StateChange(POSITION, Position(self._topic_id, next_offset).pack())
+            position = StateChange(POSITION, Position(self._topic.topic_id, next_offset).pack())
             # Before the ledger, which a check finds at the changelog's end.
             outgoing = [self._outbox.changes(self._changelog, self.partition, [position]), *outgoing]
         written = [part for part in outgoing if part.messages]
@@ -237,7 +237,7 @@ class PartitionTask(ABC):
         self._writer.fence()
         kafka, source = self._context.kafka, self.source.name
         committed = self._until_done(partial(self._context.group.committed, source, self.partition))
-        self._topic_id = self._until_done(partial(id_of_topic, kafka, source))
+        self._topic = self._until_done(partial(source_topic, kafka, source))
         # Another worker may have gone by a policy that was applied since this one looked.
         self._until_done(self._context.learn_policies)
         restored, kept = 0, None
@@ -247,7 +247,7 @@ class PartitionTask(ABC):
             else:
                 self._restore(key, value)
             restored += 1
-        self._next_offset = start(committed, kept, self._topic_id)
+        self._next_offset = start(committed, kept, self._topic.topic_id)
         if self._next_offset > (committed or 0):
             logger.warning(
                 "%s/%d: the group's offset %s is behind what is processed; going on at %d.",
@@ -327,6 +327,11 @@ class FindingTask(PartitionTask):
         self._stage = stage
         self._reader = reader
         super().__init__(context, SIGNALS, partition, FINDING_STATE, at_hand)
+
+    def _open(self) -> None:
+        super()._open()
+        # The events topic has as many.
+        self._stage.expect_partitions(self._topic.partitions)
 
     def _restore(self, key: bytes, value: bytes | None) -> None:
         self._stage.restore(key, value)

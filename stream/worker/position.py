@@ -41,13 +41,22 @@ def start(committed: int | None, kept: Position | None, topic_id: str) -> int:
     return max(committed or 0, known)
 
 
-def id_of_topic(kafka: KafkaSettings, topic: str) -> str:
+@dataclass(frozen=True)
+class SourceTopic:
+    """What the broker says of a topic: its id, and how many partitions it has."""
+
+    topic_id: str
+    partitions: int
+
+
+def source_topic(kafka: KafkaSettings, topic: str) -> SourceTopic:
     """Blocks; raises `UnavailableError` where Kafka does not answer or has no such topic."""
     # A new client: one whose connection broke may keep the dead one (librdkafka issue 4605).
     admin = AdminClient(kafka.client())
     try:
         asked = admin.describe_topics(TopicCollection([topic]), request_timeout=_TIMEOUT_S)
-        return str(asked[topic].result(_TIMEOUT_S).topic_id)
+        found = asked[topic].result(_TIMEOUT_S)
+        return SourceTopic(str(found.topic_id), len(found.partitions))
     except (KafkaException, TimeoutError) as error:
         raise UnavailableError(
             f"Kafka does not say what {topic} is ({error}).", "See whether Kafka runs and has the topic."

@@ -67,7 +67,7 @@ def in_a_backtest(size: int, _folder: Path) -> set[FindingRow]:
     directory = KeyDirectory()
     for key in keys:
         directory.apply(key)
-    backtest = Backtest([Policy()], directory, FixedRegistry(), latest)
+    backtest = Backtest([Policy()], directory, FixedRegistry(), latest, partitions=3)
     records = past(events, 3)
     for start in range(0, EVENTS, size):
         backtest.take(records[start : start + size])

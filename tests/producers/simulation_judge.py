@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from conduct_judge import ConductJudge
 from grants_judge import GrantsJudge
+from silence_judge import SilenceJudge
 
 from keytrail.producers.simulation import Finding
 from keytrail.schemas.records import Event, Key
@@ -80,14 +81,17 @@ class _Judge:
         self._found: set[Finding] = set()
         self._conduct = ConductJudge()
         self._grants = GrantsJudge(self._keys)
+        self._silence = SilenceJudge()
 
     def judge(self, events: Iterable[Event]) -> set[Finding]:
         for event in events:
+            self._silence.note(event)
             self._by_key(event)
             self._by_act(event)
             self._by_state(event)
             self._grants.note(event)
-        return self._found | self._conduct.findings() | self._grants.findings()
+        conduct, grants = self._conduct.findings(), self._grants.findings()
+        return self._found | conduct | grants | set(self._silence.findings())
 
     def _find(self, rule: str, entity_type: str, entity: str, cause: str = "") -> None:
         self._found.add(Finding(rule, entity_type, entity, cause))

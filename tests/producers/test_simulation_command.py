@@ -14,17 +14,17 @@ from keytrail.producers.simulation.truth import read_truth
 def test_keys_come_first_then_all_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth = tmp_path / "truth.jsonl"
 
-    assert main(["simulate", "--events", "2000", "--seed", "5", "--truth", str(truth), "--out", "-"]) == 0
+    assert main(["simulate", "--events", "3000", "--seed", "5", "--truth", str(truth), "--out", "-"]) == 0
 
     printed = capsys.readouterr()
     rows = [json.loads(line) for line in printed.out.splitlines()]
     kinds = [row.pop("record") for row in rows]
-    simulation = Simulation(2_000, 5)
+    simulation = Simulation(3_000, 5)
     keys = len(simulation.keys())
-    assert kinds == ["key"] * keys + ["event"] * 2_000
+    assert kinds == ["key"] * keys + ["event"] * 3_000
     assert rows[keys:] == [vars(event) for event in simulation.events()]
     assert read_truth(truth) == simulation.truth()
-    assert "2000 events" in printed.err
+    assert "3000 events" in printed.err
 
 
 def test_a_file_takes_what_is_not_sent(tmp_path: Path) -> None:
@@ -42,9 +42,9 @@ def test_a_file_takes_what_is_not_sent(tmp_path: Path) -> None:
     ("flags", "words"),
     [
         (["--events", "10"], "too few"),
-        (["--events", "2000", "--rate", "0"], "--rate"),
-        (["--events", "2000", "--rate", "nan"], "--rate"),
-        (["--events", "2000", "--truth", "nowhere/truth.jsonl"], "no folder"),
+        (["--events", "3000", "--rate", "0"], "--rate"),
+        (["--events", "3000", "--rate", "nan"], "--rate"),
+        (["--events", "3000", "--truth", "nowhere/truth.jsonl"], "no folder"),
     ],
 )
 def test_wrong_use_is_said_before_anything_is_written(
@@ -58,13 +58,13 @@ def test_wrong_use_is_said_before_anything_is_written(
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["simulate", "--events", "2000", "--seed", "1", "--out", str(tmp_path)]) == 1
+    assert main(["simulate", "--events", "3000", "--seed", "1", "--out", str(tmp_path)]) == 1
     assert str(tmp_path) in capsys.readouterr().err
 
 
 def test_a_date_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["simulate", "--events", "2000", "--seed", "1", "--start", "soon"])
+        main(["simulate", "--events", "3000", "--seed", "1", "--start", "soon"])
     assert stopped.value.code == 2
     assert "soon" in capsys.readouterr().err
 
@@ -78,7 +78,7 @@ def test_a_rate_is_kept_and_lost_time_caught_up_on() -> None:
         slept.append(seconds)
         now += seconds
 
-    events = paced(Simulation(2_000, 1).events(), 10.0, lambda: now, sleep)
+    events = paced(Simulation(3_000, 1).events(), 10.0, lambda: now, sleep)
     next(events)
     next(events)
     assert slept == pytest.approx([0.1])

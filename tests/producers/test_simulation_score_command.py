@@ -19,7 +19,7 @@ from keytrail.sinks.clickhouse.http import ClickHouse, text
 from keytrail.sinks.clickhouse.migrate import apply, committed_migrations
 
 DEADLINE_S = 120
-LABELS = Simulation(2_000, 1).truth()
+LABELS = Simulation(3_000, 1).truth()
 DUE = [label for label in LABELS if label.expected]
 NEAR = [label for label in LABELS if not label.expected]
 

@@ -104,7 +104,7 @@ def test_waiting_ends_when_nothing_comes_any_more() -> None:
 
 
 def test_a_truth_file_is_read_as_it_was_written(tmp_path: Path) -> None:
-    labels = Simulation(2_000, 1).truth()
+    labels = Simulation(3_000, 1).truth()
     path = tmp_path / "truth.jsonl"
 
     write_truth(path, labels)

@@ -40,27 +40,27 @@ def test_the_same_arguments_give_the_same_bytes() -> None:
 
 
 def test_events_can_be_had_twice() -> None:
-    simulation = Simulation(2_000, 9)
+    simulation = Simulation(3_000, 9)
     assert list(simulation.events()) == list(simulation.events())
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        Simulation(2_000, 2),
-        Simulation(2_001, 1),
-        Simulation(2_000, 1, date(2026, 1, 6)),
-        Simulation(2_000, 1, anomalies=False),
+        Simulation(3_000, 2),
+        Simulation(3_001, 1),
+        Simulation(3_000, 1, date(2026, 1, 6)),
+        Simulation(3_000, 1, anomalies=False),
     ],
     ids=["seed", "number", "start", "anomalies"],
 )
 def test_other_arguments_give_other_events(other: Simulation) -> None:
     """Not one id is shared, so that simulations can be sent to one pipeline one after another."""
-    ids = {event.event_id for event in Simulation(2_000, 1).events()}
+    ids = {event.event_id for event in Simulation(3_000, 1).events()}
     assert ids.isdisjoint(event.event_id for event in other.events())
 
 
-@pytest.mark.parametrize("events", [2_000, 2_345, 12_001])
+@pytest.mark.parametrize("events", [3_000, 3_345, 12_001])
 def test_there_are_exactly_as_many_events_as_asked_for(events: int) -> None:
     assert sum(1 for _ in Simulation(events, 1).events()) == events
 
@@ -70,7 +70,7 @@ def test_without_anomalies_fewer_will_do() -> None:
         assert sum(1 for _ in Simulation(events, events, anomalies=False).events()) == events
 
 
-@pytest.mark.parametrize(("events", "anomalies"), [(1_999, True), (99, False), (0, False), (-5, True)])
+@pytest.mark.parametrize(("events", "anomalies"), [(2_999, True), (99, False), (0, False), (-5, True)])
 def test_too_few_events_are_refused(events: int, anomalies: bool) -> None:
     with pytest.raises(UsageError, match="too few"):
         Simulation(events, 1, anomalies=anomalies)
@@ -79,7 +79,7 @@ def test_too_few_events_are_refused(events: int, anomalies: bool) -> None:
 @pytest.mark.parametrize("year", [1969, 9500])
 def test_a_start_out_of_reach_is_refused(year: int) -> None:
     with pytest.raises(UsageError, match=str(year)):
-        Simulation(2_000, 1, date(year, 1, 1))
+        Simulation(3_000, 1, date(year, 1, 1))
 
 
 @pytest.mark.parametrize("start", [date(2024, 2, 29), date(2025, 10, 25), date(2023, 12, 31)])

@@ -69,8 +69,8 @@ def expected(policy: Policy) -> set[Told]:
     return told(world.current().values())
 
 
-def new_backtest(known: KeyDirectory) -> Backtest:
-    return Backtest([Policy(), STRICT], known, FixedRegistry(), lambda: LATER)
+def new_backtest(known: KeyDirectory, partitions: int = 1) -> Backtest:
+    return Backtest([Policy(), STRICT], known, FixedRegistry(), lambda: LATER, partitions=partitions)
 
 
 def restore(trial: Trial, known: KeyDirectory, log: Sequence[Changes]) -> None:
@@ -88,14 +88,14 @@ def restore(trial: Trial, known: KeyDirectory, log: Sequence[Changes]) -> None:
 @pytest.mark.parametrize("partitions", [1, 3])
 @pytest.mark.parametrize("batch", [1, 17, 5_000])
 def test_the_same_findings_however_the_past_is_cut(batch: int, partitions: int, restarted: bool) -> None:
-    backtest, records = new_backtest(directory()), past(history(), partitions)
+    backtest, records = new_backtest(directory(), partitions), past(history(), partitions)
     logs: tuple[list[Changes], list[Changes]] = ([], [])
     told_before: list[dict[str, Anomaly]] = [{}, {}]
     middle = len(records) // 2
     for start in range(0, len(records), batch):
         if restarted and not told_before[0] and start >= middle:
             told_before = [{a.anomaly_id: a for a in trial.findings()} for trial in backtest.trials]
-            backtest = new_backtest(known := directory())
+            backtest = new_backtest(known := directory(), partitions)
             for trial, log in zip(backtest.trials, logs, strict=True):
                 restore(trial, known, log)
         for log, changes in zip(logs, backtest.take(records[start : start + batch]), strict=True):

@@ -21,6 +21,7 @@ from keytrail.producers.simulation.injections import (
     redundancy,
     refusals,
     scope,
+    silence,
     sprawl,
     travel,
     windows,
@@ -186,6 +187,10 @@ KINDS = (
             orphans.taken_back_in_time,
             orphans.given_with_a_key_that_was_rotated,
         ),
+    ),
+    Kind(
+        (silence.stopped_for_good, silence.stopped_for_two_days),
+        (silence.late_by_half_a_day, silence.hardly_known, silence.never_regular),
     ),
 )
 

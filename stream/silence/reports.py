@@ -1,0 +1,100 @@
+"""Reports: in which hours which services reported, told by one partition of the events topic.
+
+A service is told once an hour, with the first event; what was told is remembered a while, in memory alone,
+and telling it again changes nothing.  With them goes how far the partition is.  Events that come more than
+`LATENESS` hours behind that are no reports: an hour that all partitions are past is complete.
+"""
+
+from collections.abc import Iterator
+
+from keytrail.schemas.records import Attendance, Event, Micros, Occurrence, Report, Signal
+from keytrail.stream.findings.signals import ATTENDANCE, capped
+from keytrail.stream.silence import progress
+from keytrail.stream.silence.progress import HOUR, Progress
+from keytrail.stream.stages.store import StateChange, StateStore
+
+_MOST_TOLD = 50_000
+_MOST_SERVICES = 500  # of one signal: with the longest names some 1 MB
+_STATE = "here"
+
+_At = tuple[Micros, str]
+
+
+class Reports:
+    """Not thread-safe."""
+
+    def __init__(self, partition: int) -> None:
+        self._partition = partition
+        self._kept: StateStore[Progress] = StateStore("progress", progress.pack, progress.unpack)
+        self._told: dict[tuple[str, int], _At] = {}
+        self._open: dict[str, dict[int, _At]] = {}
+        self._told_hour = progress.NOT_YET
+
+    @property
+    def prefix(self) -> bytes:
+        return self._kept.prefix
+
+    def note(self, event: Event) -> None:
+        """The event's service is there.  Events come in the order of the partition."""
+        at, service = event.occurred_at, event.service
+        place = (service, at // HOUR)
+        told = self._told.get(place)
+        if told is None or at < told[0] or (at == told[0] and event.event_id < told[1]):
+            self._take(place, (at, event.event_id))
+
+    def _take(self, place: tuple[str, int], at: _At) -> None:
+        known = self._progress()
+        if not known.note(*place):
+            return
+        self._kept.put(_STATE, known)
+        if len(self._told) >= _MOST_TOLD:
+            self._told.clear()
+        self._told[place] = at
+        self._open.setdefault(place[0], {})[place[1]] = at
+
+    def signals(self, policy_version: str) -> Iterator[Signal]:
+        """What was not told yet; services are judged by the policy of their latest report."""
+        reports = [
+            Report(capped(service), [Occurrence(*at) for at in by_hour.values()])
+            for service, by_hour in self._open.items()
+        ]
+        self._open.clear()
+        reached = self._progress().reached
+        for start in range(0, len(reports), _MOST_SERVICES):
+            # Only with the last of them is the hour complete.
+            is_last = start + _MOST_SERVICES >= len(reports)
+            hour = reached if is_last else self._told_hour
+            some = reports[start : start + _MOST_SERVICES]
+            yield _signal(Attendance(self._partition, hour, some), policy_version)
+        self._told_hour = reached
+
+    def _progress(self) -> Progress:
+        return self._kept.get(_STATE) or Progress()
+
+    def take_changes(self) -> list[StateChange]:
+        return self._kept.take_changes()
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of the changelog, in its order."""
+        self._kept.restore(key, value)
+
+
+def _signal(attendance: Attendance, policy_version: str) -> Signal:
+    times = [at.occurred_at for report in attendance.reports for at in report.events]
+    return Signal(
+        rule=ATTENDANCE,
+        entity_type="stream",
+        entity=ATTENDANCE,
+        cause="",
+        holds=True,
+        severity="",
+        summary="",
+        remedy="",
+        events=[],
+        count=len(times),
+        first_seen=min(times),
+        last_seen=max(times),
+        details={},
+        policy_version=policy_version,
+        attendance=attendance,
+    )
