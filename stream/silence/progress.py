@@ -25,9 +25,12 @@ class Progress:
     next_hour: int = NOT_YET
     reached: int = NOT_YET
 
+    def is_in_time(self, hour: int) -> bool:
+        return hour >= self.reached - LATENESS
+
     def note(self, service: str, hour: int) -> bool:
         """The service reported; true where that came in time."""
-        if hour < self.reached - LATENESS:
+        if not self.is_in_time(hour):
             return False
         if service == self.ahead:
             self.ahead_hour = max(self.ahead_hour, hour)
