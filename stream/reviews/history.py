@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from keytrail.schemas.records import Micros, Occurrence
 from keytrail.stream.errors import StateFormError
+from keytrail.stream.silence.progress import MINUTE
 
-MINUTE = 60 * 1_000_000
 _FORM = 1  # of the packed state
 _MOST_USES = 100
 _USE, _REVIEW, _END = range(3)  # in the order in which they count where they come at once
@@ -62,9 +62,14 @@ class History:
         self.reviews.append(moment)
 
     @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """How much is kept of each; it differs once anything was gone through."""
+        return len(self.uses), len(self.reviews), len(self.waiting), len(self.overdue)
+
+    @property
     def is_over(self) -> bool:
         """Nothing is kept that matters."""
-        return not (self.uses or self.reviews or self.waiting or self.overdue)
+        return not any(self.sizes)
 
     def said(self, until: Micros, grace: Callable[[str], Micros]) -> Iterator[Overdue | Reviewed]:
         """What is to be said of the time before `until`, in order; all of it is known.

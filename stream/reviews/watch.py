@@ -12,7 +12,7 @@ from keytrail.stream.findings.signals import signal_of
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.reviews import history
 from keytrail.stream.reviews.history import History, Moment, Overdue, Reviewed
-from keytrail.stream.silence.progress import HOUR
+from keytrail.stream.silence.progress import HOUR, NOT_YET
 from keytrail.stream.stages.judging import Judge
 from keytrail.stream.stages.store import StateChange, StateStore
 
@@ -24,6 +24,7 @@ class ReviewWatch:
         self._policies = policies
         self._judges: dict[str, Judge] = {}
         self._keys: StateStore[History] = StateStore("glass", history.pack, history.unpack)
+        self._judged = NOT_YET
 
     @property
     def prefix(self) -> bytes:
@@ -40,15 +41,19 @@ class ReviewWatch:
 
     def judge(self, until: int) -> Iterator[Signal]:
         """What is found of the time before the hour `until`; of that all is known."""
+        if until <= self._judged:
+            return
+        self._judged = until
         for key_id in sorted(self._keys):
             known = self._keys.get(key_id)
             if known is None:
                 continue
+            before = known.sizes
             for said in known.said(until * HOUR, self._grace):
                 yield from self._signals(key_id, said)
             if known.is_over:
                 self._keys.remove(key_id)
-            else:
+            elif known.sizes != before:
                 self._keys.put(key_id, known)
 
     def _hours(self, policy_version: str) -> int:

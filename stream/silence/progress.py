@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from keytrail.stream.errors import StateFormError
 
-HOUR = 3_600_000_000
+MINUTE = 60_000_000
+HOUR = 60 * MINUTE
 LATENESS = 2  # hours that an event may come after others of its partition
 NOT_YET = -1
 _FORM = 1  # of the packed state

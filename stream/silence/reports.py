@@ -12,10 +12,9 @@ from keytrail.schemas.records import Attendance, Event, GlassMoments, Micros, Oc
 from keytrail.stream.detections import break_glass_unreviewed, break_glass_use
 from keytrail.stream.findings.signals import ATTENDANCE, capped
 from keytrail.stream.silence import progress
-from keytrail.stream.silence.progress import HOUR, Progress
+from keytrail.stream.silence.progress import HOUR, MINUTE, Progress
 from keytrail.stream.stages.store import StateChange, StateStore
 
-MINUTE = 60 * 1_000_000
 _MOST_TOLD = 50_000
 _MOST_SERVICES = 500  # of one signal: with the longest names some 1 MB
 _STATE = "here"

@@ -191,3 +191,13 @@ def test_a_history_is_restored_as_it_was(moments: Iterable[tuple[int, str, str]]
         known.review(history.Moment(*moment))
     list(known.said(5 * 10**17, lambda _: DAY))
     assert history.unpack(history.pack(known)) == known
+
+
+def test_what_waits_is_written_when_it_changes_alone() -> None:
+    watch, hour = ReviewWatch(Timeline(Policy())), NOON // HOUR
+    watch.take(GlassMoments("pk_glass", [Occurrence(NOON, "use")], []), "")
+    changes = []
+    for until in (hour, hour + 1, hour + 1, hour + 2, hour + 26, hour + 27):
+        assert bool(list(watch.judge(until))) == (until == hour + 26)
+        changes.append(len(watch.take_changes()))
+    assert changes == [1, 1, 0, 0, 1, 0]
