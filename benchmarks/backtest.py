@@ -1,74 +1,68 @@
-"""How fast a backtest judges: two policies side by side over a simulated company's events, without Kafka.
+"""How fast `keytrail backtest` judges: two policies side by side over a simulated company's events in Kafka.
 
-python -m benchmarks.backtest [--events 200000]
+    python -m benchmarks.backtest [--events 200000] [--runs 3]
+
+Beside it one policy alone, in one process.  The stack is there, with no worker and no sink.
 """
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import asdict
-from functools import partial
-from zlib import crc32
+import statistics
+import time
+from collections.abc import Callable
 
-from benchmarks.measure import keep, measure
-from keytrail.producers.datum import flat_encoder
+from benchmarks.measure import keep
+from benchmarks.stack import running_stack
+from keytrail.producers.clock import system_clock
+from keytrail.producers.publisher import EventPublisher, KeyPublisher
 from keytrail.producers.simulation import Simulation
-from keytrail.schemas import avro, wire
-from keytrail.stream.backtest.backtest import Backtest, PastRecord
-from keytrail.stream.keys.keys import KeyDirectory
+from keytrail.schemas.settings import Settings
+from keytrail.stream.backtest.history import History
+from keytrail.stream.backtest.side_by_side import Past, judge, judge_both
 from keytrail.stream.policies.policy import Policy, SprawlLimits
-from keytrail.stream.reading.source import Record
-from keytrail.stream.worker.memory import calm_collector
 
-PARTITIONS = 4
 REAL_TIME = 1_000  # events a second
 GOAL = 20  # times real time
-_BATCH = 20_000
-_FUTURE = 4_000_000_000_000_000
-
-
-class _Schemas:
-    def text_of(self, _schema_id: int) -> str:
-        return avro.schema_text("event")
 
 
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--events", type=int, default=200_000)
-    events: int = options.parse_args().events
+    options.add_argument("--runs", type=int, default=3)
+    chosen = options.parse_args()
+    policies = Policy(), Policy(sprawl=SprawlLimits(least_roles=5))
+    lines = ["| policies | events/s | times real time |", "|---|---|---|"]
+    figures: dict[str, list[float]] = {}
+    with running_stack() as settings:
+        publish(settings, chosen.events)
+        history = History(settings.kafka)
+        past = Past(history.partitions(), history.spans(None, None), history.keys())
+        works: dict[str, Callable[[], object]] = {
+            "one": lambda: judge(settings, policies[0], past, system_clock, _hear),
+            "two": lambda: judge_both(settings, policies, past, system_clock, _hear),
+        }
+        for _ in range(chosen.runs):
+            for name, work in works.items():
+                began = time.monotonic()
+                work()
+                figures.setdefault(name, []).append(chosen.events / (time.monotonic() - began))
+    for name, rates in figures.items():
+        rate = statistics.median(rates)
+        lines.append(f"| {name} | {rate:,.0f} | {rate / REAL_TIME:.1f} |")
+    keep("backtest", {"goal": GOAL, "events_per_s": figures}, "\n".join(lines) + "\n")
+
+
+def publish(settings: Settings, events: int) -> None:
     simulation = Simulation(events, seed=7)
-    encode = flat_encoder(avro.parse(avro.schema_text("event")))
-    frame = wire.frame(1)
-    past = [
-        PastRecord(crc32(event.whose.encode()) % PARTITIONS, Record(offset, frame + encode(event)))
-        for offset, event in enumerate(simulation.events())
-    ]
-    keys = KeyDirectory()
-    for key in list(simulation.keys()):
-        keys.apply(key)
-    calm_collector()
-    strict = Policy(sprawl=SprawlLimits(least_roles=5))
-    lines = [
-        "| policies | events/s | times real time | CPU s per 100,000 | spread |",
-        "|---|---|---|---|---|",
-    ]
-    results = []
-    for policies in ([Policy()], [Policy(), strict]):
-        work = partial(partial, _judge, policies, keys, past)
-        result = measure(f"backtest of {len(policies)}", events, work)
-        results.append(asdict(result))
-        lines.append(
-            f"| {len(policies)} | {result.events_per_s:,.0f} | {result.events_per_s / REAL_TIME:.0f}"
-            f" | {result.cpu_s_per_100k:.2f} | {result.spread:.0%} |"
-        )
-    keep("backtest", {"goal": GOAL, "results": results}, "\n".join(lines) + "\n")
+    keys = KeyPublisher(settings)
+    keys.publish_all(list(simulation.keys()))
+    keys.close(60)
+    publisher = EventPublisher(settings)
+    publisher.publish_all(simulation.events())
+    publisher.close(60)
 
 
-def _judge(policies: Sequence[Policy], keys: KeyDirectory, past: Sequence[PastRecord]) -> None:
-    backtest = Backtest(policies, keys, _Schemas(), lambda: _FUTURE)
-    for start in range(0, len(past), _BATCH):
-        backtest.take(past[start : start + _BATCH])
-    for trial in backtest.trials:
-        trial.findings()
+def _hear(_records: int) -> None:
+    pass
 
 
 if __name__ == "__main__":

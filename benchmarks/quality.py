@@ -40,11 +40,10 @@ def find(simulation: Simulation) -> set[Finding]:
     directory = KeyDirectory()
     for key in list(simulation.keys()):
         directory.apply(key)
-    backtest = Backtest([Policy()], directory, _Schemas(), lambda: _FUTURE)
+    backtest = Backtest(Policy(), directory, _Schemas(), lambda: _FUTURE)
     for batch in _batches(simulation.events()):
         backtest.take(batch)
-    [trial] = backtest.trials
-    return {Finding(a.rule, a.entity_type, a.entity, a.cause) for a in trial.findings()}
+    return {Finding(a.rule, a.entity_type, a.entity, a.cause) for a in backtest.findings()}
 
 
 def _batches(events: Iterable[Event]) -> Iterator[list[PastRecord]]:

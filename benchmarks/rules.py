@@ -17,7 +17,7 @@ from keytrail.stream.access.access import Change, SubjectAccess
 from keytrail.stream.conduct.tallies import Tallies
 from keytrail.stream.conduct.watch import ConductWatch
 from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE, EventRule, SubjectRule
-from keytrail.stream.keys.keys import KeyAtEvent, KeyDirectory
+from keytrail.stream.keys.keys import KeyAtEvent, KeyDirectory, KeyTraits
 from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.silence.reports import Reports
@@ -121,9 +121,9 @@ def _asking(
     asked: Asked, rules: Iterable[EventRule], of_subjects: Iterable[SubjectRule]
 ) -> Callable[[], object]:
     """Asks these rules; what the subjects hold is kept in any case, so that only the rules differ."""
-    concerned: dict[tuple[str, str], list[EventRule]] = {}
+    concerned: dict[tuple[str, KeyTraits], list[EventRule]] = {}
     for event, key in asked:
-        name = (event.action, key.status)
+        name = (event.action, key.traits)
         concerned.setdefault(name, [rule for rule in rules if rule.may_fire(*name, _POLICY)])
     by_change = {
         change: [rule for rule in RULES_BY_CHANGE.get(change, ()) if rule in set(of_subjects)]
@@ -133,7 +133,7 @@ def _asking(
 
     def ask() -> None:
         for event, key in asked:
-            for rule in concerned[event.action, key.status]:
+            for rule in concerned[event.action, key.traits]:
                 tuple(rule.judge(event, key, _POLICY))
             subject = subjects.setdefault(event.whose, SubjectAccess())
             for judge in by_change[subject.apply(event)]:

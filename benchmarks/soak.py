@@ -2,9 +2,9 @@
 
     python -m benchmarks.soak [--events 10000000] [--subjects 100000]
 
-One event in ten grants or revokes a role, the others use one.  The load keeps a little ahead of the worker,
-so that neither part idles.  Every half million events it is noted what each holds.  Flat means: the second
-half of the run needs no more than the first.
+One event in ten grants or revokes a role, the others use one, a hundred a second by their own time.  The load
+keeps a little ahead of the worker, so that neither part idles.  Every half million events it is noted what
+each holds.  Flat means: the second half of the run needs no more than the first.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from keytrail.schemas.records import Event, Key
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
 from keytrail.schemas.topics import EVENTS
+from keytrail.schemas.varint import zigzag, zigzags
 from keytrail.sinks.clickhouse.http import ClickHouse, whole
 
 _STEP = 500_000
@@ -35,6 +36,7 @@ _AHEAD = 300_000
 _ROLES = 12
 _KEYS = 2_000
 _BEGIN = 1_759_400_000_000_000
+_APART = 10_000
 _POLL_S = 0.5
 _MIB = 1 << 20
 _ID = "00000000-0000-7000-8000-{:012x}"
@@ -74,10 +76,12 @@ class Load(threading.Thread):
         for start in range(0, self._events, _CHUNK):
             while start > self.stored + _AHEAD:
                 time.sleep(_POLL_S)
-            # The datum begins with its id, of a fixed length: one body serves many events.
+            # The datum begins with its id and its two times: one body serves many events.
+            numbers = range(start, start + _CHUNK)
+            times = zigzags([_BEGIN + number * _APART for number in numbers])
             messages = [
-                {"key": key, "value": frame + b"\x48" + _ID.format(number).encode() + body}
-                for number in range(start, start + _CHUNK)
+                {"key": key, "value": frame + b"\x48" + _ID.format(number).encode() + at + at + body}
+                for number, at in zip(numbers, times, strict=True)
                 for bodies in (uses if number % 10 else changes,)
                 for key, body in (bodies[number // 10 * 7_919 % self._subjects],)
             ]
@@ -85,10 +89,11 @@ class Load(threading.Thread):
             producer.flush(60)
 
     def _bodies(self, actions: Sequence[str]) -> list[tuple[bytes, bytes]]:
-        """For each subject its name and an event without its id."""
+        """For each subject its name and an event without its id and its times."""
         rng = random.Random(3)
         encode = flat_encoder(avro.parse(avro.schema_text("event")))
         bodies = []
+        times = 37 + 2 * len(zigzag(_BEGIN))
         use = Event(
             event_id=_ID.format(0),
             occurred_at=_BEGIN,
@@ -111,14 +116,13 @@ class Load(threading.Thread):
             action = rng.choice(actions)
             event = replace(
                 use,
-                occurred_at=_BEGIN + number * 1_000_000,
                 key_id=f"key-{number % _KEYS}",
                 action=action,
                 subject=f"user-{number}@example.com",
                 role=f"role-{role}",
                 permissions=[f"use-{role}"] if action == "grant" else [],
             )
-            bodies.append((event.whose.encode(), encode(event)[37:]))
+            bodies.append((event.whose.encode(), encode(event)[times:]))
         return bodies
 
 

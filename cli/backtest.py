@@ -2,10 +2,9 @@
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import islice
 from pathlib import Path
 
 from keytrail.cli.moments import parse_past
@@ -15,16 +14,14 @@ from keytrail.cli.policy_in_force import policy_in_force, policy_of
 from keytrail.cli.sparkline import sparkline
 from keytrail.producers.clock import system_clock
 from keytrail.schemas.errors import UsageError
-from keytrail.schemas.masters import MasterFile
-from keytrail.schemas.registry import Registry
-from keytrail.stream.backtest.backtest import Backtest, Counts, PastRecord
+from keytrail.stream.backtest.backtest import Counts
 from keytrail.stream.backtest.comparison import Comparison, RuleChange, compare
 from keytrail.stream.backtest.history import History
+from keytrail.stream.backtest.side_by_side import Past, judge_both
 from keytrail.stream.policies.policy import Policy
-from keytrail.stream.worker.memory import calm_collector, give_back
+from keytrail.stream.worker.memory import give_back
 
 REAL_TIME = 1_000  # events a second
-_BATCH = 20_000
 _PROGRESS_EVERY_S = 5.0
 _WIDTH = 30
 
@@ -69,18 +66,12 @@ def run(options: argparse.Namespace) -> int:
     in_force = policy_of(options.against) if options.against else policy_in_force(settings.kafka)
     give_back()
     began = time.monotonic()
-    schemas, history = Registry(settings.registry), History(settings.kafka)
+    history = History(settings.kafka)
     # The end of the events first: each key is then known at least as well as when its last use came.
-    past = history.events(since, until)
-    keys = history.keys(schemas)
-    calm_collector()
-    masters = MasterFile(settings.masters).current
-    backtest = Backtest(
-        [in_force, tried], keys, schemas, system_clock, masters, partitions=history.partitions()
-    )
-    _judge(backtest, past)
-    before, after = backtest.trials
-    comparison = compare(before.findings(), after.findings())
+    spans = history.spans(since, until)
+    past = Past(history.partitions(), spans, history.keys())
+    before, after = judge_both(settings, (in_force, tried), past, system_clock, _progress())
+    comparison = compare(before.findings, after.findings)
     done = Run(after.counts, time.monotonic() - began)
     if options.json:
         _print_json(comparison, done, in_force, tried)
@@ -89,14 +80,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _judge(backtest: Backtest, past: Iterator[PastRecord]) -> None:
-    """All of the past, with a word on stderr now and then."""
+def _progress() -> Callable[[int], None]:
+    """A word on stderr now and then."""
     due = time.monotonic() + _PROGRESS_EVERY_S
-    while some := list(islice(past, _BATCH)):
-        backtest.take(some)
+
+    def hear(records: int) -> None:
+        nonlocal due
         if time.monotonic() > due:
             due = time.monotonic() + _PROGRESS_EVERY_S
-            progress(f"{backtest.trials[0].counts.records} records judged.")
+            progress(f"{records} records judged.")
+
+    return hear
 
 
 def _print(comparison: Comparison, done: Run) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar, cast
 
@@ -87,16 +88,31 @@ def mapping_encoder(schema: Schema) -> Callable[[Mapping[str, object]], bytes]:
 
 
 def as_mapping(record: object) -> dict[str, object]:
-    """A record's fields by name, records within it too.  The result is not to be changed."""
+    """A record's fields by name, records within it too, as fastavro writes them.  Not to be changed.
+
+    A record that may be null stands with its type's name: fastavro would look through all of it to tell which
+    branch it is.
+    """
+    kind: Any = type(record)
+    lists, singles = _within(kind)
     plain = vars(record)
-    if not plain.keys() & _NESTED:
+    if not lists and not singles:
         return plain
     plain = dict(plain)
-    for name in _LISTS.keys() & plain.keys():
+    for name in lists:
         plain[name] = [as_mapping(item) for item in cast(list[object], plain[name])]
-    for name in _SINGLES.keys() & plain.keys():
-        plain[name] = None if plain[name] is None else as_mapping(plain[name])
+    for name, branch in singles:
+        if (value := plain[name]) is not None:
+            plain[name] = (branch, as_mapping(value))
     return plain
+
+
+@cache
+def _within(kind: Any) -> tuple[list[str], list[tuple[str, str]]]:
+    """Its fields that hold lists of records; and those that may hold one, with the name of its type."""
+    names = [f.name for f in fields(kind)]
+    singles = [(name, f"{_NAMESPACE}.{_SINGLES[name].__name__}") for name in names if name in _SINGLES]
+    return [name for name in names if name in _LISTS], singles
 
 
 def decoder(kind: type[Record], writer: Schema, reader: Schema) -> Callable[[bytes, int], Record]:
@@ -154,4 +170,4 @@ _SINGLES: Mapping[str, type[object]] = {
     "tally": Tally,
     "triage": Triage,
 }
-_NESTED = _LISTS.keys() | _SINGLES.keys()
+_NAMESPACE = "keytrail"

@@ -10,21 +10,29 @@ from keytrail.sinks.reports.report import Bars
 HELD = Question(
     "Access held, to certify or to take away",
     """
-WITH teams AS
-(
-    SELECT if(subject = '', actor_id, subject) AS subject,
-        argMaxIf(subject_team, (occurred_at, event_id), subject_team != '') AS latest_team
-    FROM events
-    WHERE action IN ('grant', 'revoke', 'delete') AND outcome = 'success'
-    GROUP BY subject
-)
+WITH
+    teams AS
+    (
+        SELECT subject, argMaxIf(team, place, team != '') AS latest_team
+        FROM access_changes
+        GROUP BY subject
+    ),
+    reviewed AS
+    (
+        SELECT subject
+        FROM access_as_of(at = '9999-12-31 23:59:59.999999')
+        INNER JOIN teams USING (subject)
+        WHERE {team:String} IN ('', latest_team) AND {owner:String} IN ('', key_owner)
+        ORDER BY latest_team, subject
+        LIMIT {limit:UInt32}
+    )
 SELECT latest_team AS team, subject, role, since, granted_by, key_id, key_owner, reason, ticket,
     approved_by, last_used,
     age('day', greatest(since, ifNull(last_used, since)), now64(6, 'UTC')) AS unused_days,
     if(certificates.at < since, NULL, certificates.at) AS certified_at,
     if(certificates.at < since, '', toString(certificates.by)) AS certified_by
 FROM current_access
-LEFT JOIN teams USING (subject)
+INNER JOIN teams USING (subject)
 LEFT JOIN
 (
     SELECT subject, resource AS role, max(occurred_at) AS at, argMax(actor_id, occurred_at) AS by
@@ -32,8 +40,7 @@ LEFT JOIN
     WHERE action = 'certify' AND outcome = 'success'
     GROUP BY subject, resource
 ) AS certificates USING (subject, role)
-WHERE subject IN (SELECT subject FROM teams WHERE {team:String} IN ('', latest_team))
-    AND ({owner:String} = '' OR key_owner = {owner:String})
+WHERE subject IN (SELECT subject FROM reviewed) AND {owner:String} IN ('', key_owner)
 ORDER BY team, subject, role
 LIMIT {limit:UInt32}""",
     ("team", "subject", "role", "since", "granted_by", "reason", "last_used", "unused_days", "certified_at"),

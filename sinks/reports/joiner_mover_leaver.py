@@ -27,19 +27,13 @@ FROM
             maxOrNullIf(after_at, after = 'delete') AS gone_after
         FROM
         (
-            SELECT toString(subject) AS subject, toString(role) AS role,
-                argMaxIf(toString(action), place, occurred_at <= {since:String}) AS before,
+            SELECT subject, role,
+                argMaxIf(action, place, occurred_at <= {since:String}) AS before,
                 maxIf(place, occurred_at <= {since:String}) AS before_at,
-                argMax(toString(action), place) AS after,
+                argMax(action, place) AS after,
                 max(place) AS after_at
-            FROM
-            (
-                SELECT subject, role, action, occurred_at,
-                    bitShiftLeft(toInt256(toUnixTimestamp64Micro(occurred_at)), 128)
-                        + toInt256(toUInt128(event_id)) AS place
-                FROM access_changes
-                WHERE occurred_at <= {until:String}
-            )
+            FROM access_changes
+            WHERE occurred_at <= {until:String}
             GROUP BY subject, role
         )
         GROUP BY subject

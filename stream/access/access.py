@@ -57,6 +57,7 @@ class SubjectAccess:
     left_teams: set[str] = field(default_factory=set)
     orphaned: dict[str, tuple[Orphaned, ...]] = field(default_factory=dict)
     _held: list[tuple[str, Role]] | None = field(default=None, repr=False, compare=False)
+    _ending: list[tuple[str, Role]] = field(default_factory=list, repr=False, compare=False)
     _bytes: int | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -71,7 +72,13 @@ class SubjectAccess:
                 ((name, role) for name, role in self.roles.items() if role.held),
                 key=lambda item: _key(item[1].changed),
             )
+            self._ending = [(name, role) for name, role in self._held if role.ends_day >= 0]
         return self._held
+
+    def ending(self) -> list[tuple[str, Role]]:
+        """Those of the roles held that were granted until some day.  Not to be changed."""
+        self.held()
+        return self._ending
 
     def apply(self, event: Event) -> Change:
         """Take in an event of this subject."""

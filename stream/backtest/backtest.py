@@ -1,4 +1,4 @@
-"""Policies tried on past events: the stages of the worker, run over history.
+"""A policy tried on past events: the stages of the worker, run over history.
 
 Knows no Kafka, and writes nowhere.  Keys are known beforehand, in their latest form; live, the uses of a
 key are judged anew when its record changes, which ends in the same findings.
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from keytrail.schemas.records import Anomaly, Micros, Signal
+from keytrail.schemas.records import Anomaly, Micros
 from keytrail.schemas.topics import Topic
 from keytrail.stream.keys.keys import KeyDirectory
 from keytrail.stream.policies.policy import Policy
@@ -50,22 +50,24 @@ class Changes:
     departures: Sequence[StateChange]
 
 
-class Trial:
-    """One policy: an event stage for each partition, and a finding stage over all of them.
+class Backtest:
+    """One policy tried: an event stage for each partition, and a finding stage over all of them.
 
-    What it keeps grows with subjects, keys and findings, as a worker's state does, not with events.
+    `partitions`: how many the events topic has.  What it keeps grows with subjects, keys and findings, as a
+    worker's state does, not with events.  Not thread-safe.
     """
 
     def __init__(
         self,
         policy: Policy,
-        reader: EventReader,
         keys: KeyDirectory,
+        schemas: SchemaTexts,
         clock: Callable[[], Micros],
-        partitions: int,
+        masters: MasterSource = no_masters,
+        partitions: int = 1,
     ) -> None:
         self._policies = Timeline(policy)
-        self._reader = reader
+        self._reader = EventReader(_ReadOnly(schemas), clock, Slot(), masters)
         self._keys = keys
         self._clock = clock
         self._stages: dict[int, EventStage] = {}
@@ -80,30 +82,36 @@ class Trial:
             self._stages[partition] = stage
         return stage
 
-    def judge(
-        self, batches: Mapping[int, EventBatch], records: Mapping[int, Sequence[SourceRecord]]
-    ) -> Changes:
-        """Take the next batch of each partition in; `records` are what the batches were read from."""
-        changes: dict[int, list[StateChange]] = {}
-        signals: list[list[Signal]] = []
-        departures: list[StateChange] = []
-        for partition, batch in batches.items():
-            output = self.event_stage(partition).process(batch)
-            changes[partition] = output.changes
-            departures += output.departures
-            signals.append(output.signals)
-            self.counts.records += len(batch.offsets)
-            self.counts.events += len(output.enriched)
-            self.counts.duplicates += output.duplicates
-            self.counts.dead += len(output.dead)
+    def take(self, past: Sequence[PastRecord]) -> Changes:
+        """The next records, each partition's in offset order; what changed.
+
+        Raises `UnavailableError` where a schema is needed and the registry is away.
+        """
+        records: dict[int, list[SourceRecord]] = {}
+        for partition, record in past:
+            records.setdefault(partition, []).append(record)
+        # All are read before any is judged: where reading fails, nothing has changed.
+        batches = {partition: self.event_stage(partition).read(some) for partition, some in records.items()}
+        outputs = {partition: self._process(partition, batch) for partition, batch in batches.items()}
+        changes = {partition: list(output.changes) for partition, output in outputs.items()}
         # Each partition's in its own order, and among each other by time.
+        signals = (output.signals for output in outputs.values())
         merged = heapq.merge(*signals, key=lambda signal: signal.last_seen)
         findings = self._keep(self.finding_stage.process(merged))
         for partition, some in records.items():
             for output in self._judge_anew(partition, some):
                 changes[partition] += output.changes
                 findings += self._keep(self.finding_stage.process(output.signals))
+        departures = [change for output in outputs.values() for change in output.departures]
         return Changes(changes, findings, departures)
+
+    def _process(self, partition: int, batch: EventBatch) -> EventOutput:
+        output = self.event_stage(partition).process(batch)
+        self.counts.records += len(batch.offsets)
+        self.counts.events += len(output.enriched)
+        self.counts.duplicates += output.duplicates
+        self.counts.dead += len(output.dead)
+        return output
 
     def _judge_anew(self, partition: int, records: Sequence[SourceRecord]) -> Iterator[EventOutput]:
         """Uses of keys of whose owners another partition of the same batches told that they left."""
@@ -119,39 +127,6 @@ class Trial:
     def _keep(self, output: FindingOutput) -> list[StateChange]:
         self._latest.update((anomaly.anomaly_id, anomaly) for anomaly in output.anomalies)
         return output.changes
-
-
-class Backtest:
-    """Policies side by side: each record is read once, and judged by all of them.  Not thread-safe.
-
-    `partitions`: how many the events topic has.
-    """
-
-    def __init__(
-        self,
-        policies: Sequence[Policy],
-        keys: KeyDirectory,
-        schemas: SchemaTexts,
-        clock: Callable[[], Micros],
-        masters: MasterSource = no_masters,
-        partitions: int = 1,
-    ) -> None:
-        reader = EventReader(_ReadOnly(schemas), clock, Slot(), masters)
-        self.trials = [Trial(policy, reader, keys, clock, partitions) for policy in policies]
-
-    def take(self, past: Sequence[PastRecord]) -> list[Changes]:
-        """The next records, each partition's in offset order; what changed, by trial.
-
-        Raises `UnavailableError` where a schema is needed and the registry is away.
-        """
-        records: dict[int, list[SourceRecord]] = {}
-        for partition, record in past:
-            records.setdefault(partition, []).append(record)
-        reading = self.trials[0]
-        batches = {
-            partition: reading.event_stage(partition).read(some) for partition, some in records.items()
-        }
-        return [trial.judge(batches, records) for trial in self.trials]
 
 
 class _ReadOnly:

@@ -1,7 +1,8 @@
 """The past, read from Kafka: events of a stretch of time, and the keys as they are now."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -21,25 +22,49 @@ _TIMEOUT_S = 10.0
 _MICROS_IN_MS = 1_000
 
 
+class Span(NamedTuple):
+    """Offsets of one partition of the events topic: from `begin` on, those before `end`."""
+
+    partition: int
+    begin: int
+    end: int
+
+
+class KeyRecord(NamedTuple):
+    """A record of the keys topic; without a value the key is gone."""
+
+    partition: int
+    key: bytes
+    value: bytes | None
+
+
+def directory_of(records: Iterable[KeyRecord], schemas: SchemaTexts) -> KeyDirectory:
+    """The keys as these records leave them.  Raises `UnavailableError` where the registry is away."""
+    directory = KeyDirectory()
+    reader = KeyReader(schemas, directory)
+    for record in records:
+        reader.apply(record.key, record.value, f"A record of {KEYS.name}/{record.partition}")
+    return directory
+
+
 class History:
     """Reads; it joins no group and changes nothing.  Raises `UnavailableError` where Kafka is away."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
 
-    def keys(self, schemas: SchemaTexts) -> KeyDirectory:
-        """Every key's latest record."""
-        directory = KeyDirectory()
-        reader = KeyReader(schemas, directory)
+    def keys(self) -> list[KeyRecord]:
+        """Every key's latest record, in each partition's order."""
         client = self._client()
         try:
             partitions = _partitions(client, KEYS.name)
         finally:
             client.close()
-        for partition in partitions:
-            for key, value in read_to_end(self._kafka, KEYS.name, partition):
-                reader.apply(key, value, f"A record of {KEYS.name}/{partition}")
-        return directory
+        return [
+            KeyRecord(partition, key, value)
+            for partition in partitions
+            for key, value in read_to_end(self._kafka, KEYS.name, partition)
+        ]
 
     def partitions(self) -> int:
         """How many the events topic has."""
@@ -49,25 +74,24 @@ class History:
         finally:
             client.close()
 
-    def events(self, since: Micros | None, until: Micros | None) -> Iterator[PastRecord]:
-        """What Kafka took between these times, and no later than now; all partitions, the oldest first.
-
-        Each partition's records are in their own order.
-        """
+    def spans(self, since: Micros | None, until: Micros | None) -> list[Span]:
+        """Where that lies which Kafka took between these times, and no later than now."""
         client = self._client()
         try:
-            spans = _spans(client, since, until)
+            return _spans(client, since, until)
         except KafkaException as error:
             raise _unavailable(EVENTS.name, error) from error
         finally:
             client.close()
-        return heapq.merge(
-            *(self._partition(begin, end) for begin, end in spans), key=lambda past: past.record.timestamp
-        )
 
-    def _partition(self, begin: TopicPartition, end: int) -> Iterator[PastRecord]:
-        for message in read_span(self._kafka, begin, end):
-            yield PastRecord(begin.partition, FetchedRecord(message))
+    def events(self, spans: Iterable[Span]) -> Iterator[PastRecord]:
+        """All partitions' records, the oldest first; each partition's are in their own order."""
+        return heapq.merge(*map(self._partition, spans), key=lambda past: past.record.timestamp)
+
+    def _partition(self, span: Span) -> Iterator[PastRecord]:
+        begin = TopicPartition(EVENTS.name, span.partition, span.begin)
+        for message in read_span(self._kafka, begin, span.end):
+            yield PastRecord(span.partition, FetchedRecord(message))
 
     def _client(self) -> Consumer:
         return Consumer(
@@ -87,8 +111,8 @@ def _partitions(client: Consumer, name: str) -> list[int]:
     return sorted(topic.partitions)
 
 
-def _spans(client: Consumer, since: Micros | None, until: Micros | None) -> list[tuple[TopicPartition, int]]:
-    """For each partition that has records in the stretch: where to begin, and the offset to stop before."""
+def _spans(client: Consumer, since: Micros | None, until: Micros | None) -> list[Span]:
+    """Of each partition that has records in the stretch."""
     spans = []
     for partition in _partitions(client, EVENTS.name):
         place = TopicPartition(EVENTS.name, partition)
@@ -96,7 +120,7 @@ def _spans(client: Consumer, since: Micros | None, until: Micros | None) -> list
         begin = first if since is None else _offset_at(client, partition, since, following)
         end = following if until is None else _offset_at(client, partition, until, following)
         if begin < end:
-            spans.append((TopicPartition(EVENTS.name, partition, begin), end))
+            spans.append(Span(partition, begin, end))
     return spans
 
 

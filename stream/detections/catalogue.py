@@ -51,7 +51,7 @@ from keytrail.stream.detections import (
 )
 from keytrail.stream.detections.access_change import ACCESS_CHANGES
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.keys.keys import KeyAtEvent, KeyTraits
 from keytrail.stream.policies.patterns import matches_any
 from keytrail.stream.policies.policy import Policy
 
@@ -63,7 +63,8 @@ class EventRule:
     """A rule that needs the event and its key alone.
 
     `gives` are the rules that its verdicts are of.  It is asked only about events with one of these actions,
-    by a key of one of these statuses; None: any.  `chosen`: patterns of the actions that the policy names.
+    by a key of one of these statuses and `having` these traits; None: any.  `chosen`: patterns of the actions
+    that the policy names.
     `of_key`: what it says depends on what is known of the key, and so may change when that does.
     """
 
@@ -71,13 +72,15 @@ class EventRule:
     gives: tuple[Rule, ...]
     actions: frozenset[str] | None = None
     statuses: frozenset[str] | None = None
+    having: Callable[[KeyTraits], bool] | None = None
     of_key: bool = False
     chosen: Callable[[Policy], Sequence[str]] | None = None
 
-    def may_fire(self, action: str, status: str, policy: Policy) -> bool:
+    def may_fire(self, action: str, key: KeyTraits, policy: Policy) -> bool:
         return (
             (self.actions is None or action in self.actions)
-            and (self.statuses is None or status in self.statuses)
+            and (self.statuses is None or key.status in self.statuses)
+            and (self.having is None or self.having(key))
             and (self.chosen is None or matches_any(self.chosen(policy), action))
         )
 
@@ -92,8 +95,20 @@ EVENT_RULES: tuple[EventRule, ...] = (
         statuses=frozenset({"expired", "revoked", "suspended"}),
         of_key=True,
     ),
-    EventRule(out_of_scope.judge, (out_of_scope.RULE,), statuses=_REGISTERED, of_key=True),
-    EventRule(break_glass_use.judge, (break_glass_use.RULE,), statuses=_REGISTERED, of_key=True),
+    EventRule(
+        out_of_scope.judge,
+        (out_of_scope.RULE,),
+        statuses=_REGISTERED,
+        having=lambda key: key.is_scoped,
+        of_key=True,
+    ),
+    EventRule(
+        break_glass_use.judge,
+        (break_glass_use.RULE,),
+        statuses=_REGISTERED,
+        having=lambda key: key.is_break_glass,
+        of_key=True,
+    ),
     EventRule(
         interactive_service_key.judge,
         (interactive_service_key.RULE,),
@@ -117,9 +132,16 @@ EVENT_RULES: tuple[EventRule, ...] = (
         orphaned_child_key.judge,
         (orphaned_child_key.RULE,),
         statuses=frozenset({"active"}),
+        having=lambda key: key.has_ancestors,
         of_key=True,
     ),
-    EventRule(orphaned_key.judge, (orphaned_key.RULE,), statuses=frozenset({"active"}), of_key=True),
+    EventRule(
+        orphaned_key.judge,
+        (orphaned_key.RULE,),
+        statuses=frozenset({"active"}),
+        having=lambda key: key.lost_owner,
+        of_key=True,
+    ),
     EventRule(trust_change.judge, (trust_change.RULE,), actions=frozenset({"update_trust"})),
     EventRule(
         outside_change_window.judge,

@@ -26,7 +26,10 @@ RULE = Rule("mover_keeps_roles", 1, "condition", "medium", "T1078")
 
 def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterator[Verdict]:
     """What changed with this event; `access` already holds it, and its `left_teams` is brought up to date."""
-    kept = _kept(access, policy) if len(access.membership.sights) > 1 else {}
+    moved = len(access.membership.sights) > 1
+    if not moved and not access.left_teams:
+        return
+    kept = _kept(access, policy) if moved else {}
     for team in sorted(access.left_teams - kept.keys()):
         access.left_teams.discard(team)
         summary = f"{event.whose} no longer holds roles of {team}, which it left."

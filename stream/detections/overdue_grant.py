@@ -18,11 +18,10 @@ RULE = Rule("overdue_grant", 1, "condition", "medium", "T1098.003")
 
 def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
     """What changed with this event; `access` already holds it, and its `overdue` is brought up to date."""
-    now = {
-        name: role
-        for name, role in access.held()
-        if role.ends_day >= 0 and access.latest_day > role.ends_day + 1
-    }
+    ending = access.ending()
+    if not ending and not access.overdue:
+        return
+    now = {name: role for name, role in ending if access.latest_day > role.ends_day + 1}
     for name in sorted(access.overdue - now.keys()):
         access.overdue.discard(name)
         summary = f"{event.whose} no longer holds {name} beyond its end."

@@ -7,7 +7,7 @@ things are quiet.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from keytrail.schemas.records import Anomaly, FindingStatus, Micros, Occurrence, Signal
 from keytrail.schemas.triage import anomaly_id
@@ -216,7 +216,7 @@ def _status(finding: Finding) -> FindingStatus:
 
 def pack(finding: Finding) -> bytes:
     """The finding as stored; see `unpack`."""
-    return json.dumps([FORM, asdict(finding)], separators=(",", ":")).encode()
+    return json.dumps([FORM, vars(finding)], separators=(",", ":"), default=vars).encode()
 
 
 def unpack(packed: bytes) -> Finding:

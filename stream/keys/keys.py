@@ -2,13 +2,25 @@
 
 import threading
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from ipaddress import ip_network
+from typing import NamedTuple
 
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.hours import parse_hours
 from keytrail.schemas.records import Event, Key, Micros
 from keytrail.stream.keys.lineage import Lineage
 from keytrail.stream.keys.owners import Owners
+
+
+class KeyTraits(NamedTuple):
+    """What of a key tells which rules may concern its events."""
+
+    status: str
+    is_break_glass: bool
+    is_scoped: bool
+    has_ancestors: bool
+    lost_owner: bool
 
 
 @dataclass(frozen=True)
@@ -32,9 +44,25 @@ class KeyAtEvent:
         """Names what is known of the key, as far as its uses are judged by it; "" stands for no key."""
         return record_name(self.key, self.ancestors, self.owner_left)
 
+    @cached_property
+    def traits(self) -> KeyTraits:
+        key = self.key
+        return KeyTraits(
+            self.status,
+            is_break_glass=key is not None and key.break_glass,
+            is_scoped=key is not None and _is_scoped(key),
+            has_ancestors=bool(self.ancestors),
+            lost_owner=self.owner_left is not None,
+        )
+
 
 NO_KEY = KeyAtEvent("none", None)
 UNKNOWN_KEY = KeyAtEvent("unknown", None)
+
+
+def _is_scoped(key: Key) -> bool:
+    lists = (key.scope_actions, key.scope_roles, key.scope_resources, key.scope_environments)
+    return any(lists) or bool(key.scope_networks) or key.scope_hours is not None
 
 
 def status_at(key: Key, at: Micros) -> str:

@@ -53,7 +53,7 @@ def run(case: Case, policy: Policy) -> Outcome:
     for key in case.keys:
         directory.apply(key)
     now = max(event.occurred_at for event in case.events) + _DAY
-    backtest = Backtest([policy], directory, _EventSchema(), lambda: now)
+    backtest = Backtest(policy, directory, _EventSchema(), lambda: now)
     encode, frame = avro.encoder(avro.parse(avro.schema_text("event"))), wire.frame(_EVENT_SCHEMA)
     backtest.take(
         [
@@ -61,8 +61,7 @@ def run(case: Case, policy: Policy) -> Outcome:
             for at, event in enumerate(case.events)
         ]
     )
-    [trial] = backtest.trials
-    found = {_as_expected(anomaly) for anomaly in trial.findings()}
+    found = {_as_expected(anomaly) for anomaly in backtest.findings()}
     due = set(case.finds)
     order = attrgetter("rule", "entity", "cause", "status")
     return Outcome(case.name, tuple(sorted(due - found, key=order)), tuple(sorted(found - due, key=order)))

@@ -42,6 +42,9 @@ logger = logging.getLogger(__name__)
 # Actions that say what a subject holds, or no longer holds: a grant may yet come that is older than
 # its end.  Others only matter once there is something.
 _BEGINS = frozenset({"grant", "revoke", "delete"})
+# Subjects that are kept unpacked, some 4 kB each; more would help only where a partition sees so many again
+# and again.
+_LIVE = 1_000
 
 
 @dataclass
@@ -101,7 +104,7 @@ class EventStage:
         self._by_policy: dict[str, tuple[Judge, Enricher]] = {}
         self._uses = KeyUses()
         self._reports = Reports(partition)
-        self._subjects: StateStore[SubjectAccess] = StateStore("subject", pack, unpack)
+        self._subjects: StateStore[SubjectAccess] = StateStore("subject", pack, unpack, live=_LIVE)
         self._grants = KeyGrants(keys, self._uses, self._subjects)
         self._rejudge = Rejudge(keys, self._judge_at, self._uses, self._grants)
         self._tallies = Tallies()

@@ -19,7 +19,7 @@ from keytrail.stream.detections.orphaned_access import HeldGrant
 from keytrail.stream.detections.rule_failure import failed
 from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.findings.signals import SignalBook
-from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.keys.keys import KeyAtEvent, KeyTraits
 from keytrail.stream.policies.places import Places
 from keytrail.stream.policies.policy import Policy, RuleSetting
 from keytrail.stream.policies.severity import shifted
@@ -42,7 +42,7 @@ class Judge:
         self.policy_version = policy.version
         self._signs = bool(policy.signing.keys or policy.signing.services)
         self._failures: set[tuple[str, str]] = set()
-        self._concerned_by: dict[tuple[str, str], _Judges] = {}
+        self._concerned_by: dict[tuple[str, KeyTraits], _Judges] = {}
         self._settings = {setting.name: setting for setting in policy.rules}
         self._changes_severities = bool(policy.rules or policy.severity_shifts)
         off = {setting.name for setting in policy.rules if not setting.enabled}
@@ -60,7 +60,7 @@ class Judge:
 
     def by_key(self, event: Event, key: KeyAtEvent, signed: Signed) -> list[Verdict]:
         """What the rules say that look at the event's key, and at whether it is signed as it should be."""
-        found = self._ask(self._concerned(event.action, key.status)[0], event, key)
+        found = self._ask(self._concerned(event.action, key.traits)[0], event, key)
         found += self._by_custom(self._custom_of_key, event, key, None)
         if signed is not UNSIGNED or self._signs:
             found += self._ask((forged_event.judge,), event, key, signed)
@@ -68,7 +68,7 @@ class Judge:
 
     def by_itself(self, event: Event, key: KeyAtEvent) -> list[Verdict]:
         """What the other rules say that need the event alone."""
-        found = self._ask(self._concerned(event.action, key.status)[1], event, key)
+        found = self._ask(self._concerned(event.action, key.traits)[1], event, key)
         return found + self._by_custom(self._custom, event, key, None)
 
     def by_access(self, event: Event, key: KeyAtEvent, subject: SubjectAccess | None) -> list[Verdict]:
@@ -109,15 +109,15 @@ class Judge:
             return []
         return self._ask([judge for judge in judges if judge.concerns(event.action)], event, key, subject)
 
-    def _concerned(self, action: str, status: str) -> _Judges:
-        judges = self._concerned_by.get((action, status))
+    def _concerned(self, action: str, key: KeyTraits) -> _Judges:
+        judges = self._concerned_by.get((action, key))
         if judges is None:
             if len(self._concerned_by) >= _MOST_REMEMBERED:
                 self._concerned_by.clear()
-            asked = [rule for rule in EVENT_RULES if rule.may_fire(action, status, self._policy)]
+            asked = [rule for rule in EVENT_RULES if rule.may_fire(action, key, self._policy)]
             of_key = tuple(rule.judge for rule in asked if rule.of_key)
             others = tuple(rule.judge for rule in asked if not rule.of_key)
-            judges = self._concerned_by[action, status] = of_key, others
+            judges = self._concerned_by[action, key] = of_key, others
         return judges
 
     def _enabled(self, judges: tuple[SubjectRule, ...]) -> tuple[SubjectRule, ...]:

@@ -4,7 +4,7 @@ import ctypes
 import gc
 from contextlib import suppress
 
-_YOUNG, _MIDDLE, _OLD = 100_000, 50, 100
+_YOUNG, _MIDDLE, _OLD = 1_000_000, 10, 100
 # M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's <malloc.h>.
 _OPTIONS = {-8: 1, -3: 512 * 1024, -1: 8 * 1024 * 1024}
 

@@ -1,6 +1,7 @@
 """`keytrail backtest` on a pipeline's own past: it agrees with the findings, and leaves nothing behind."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,19 @@ import pytest
 from running import Pipeline
 from waiting import wait_until
 
+from keytrail.producers.clock import system_clock
+from keytrail.producers.publisher import EventPublisher
+from keytrail.producers.simulation import Simulation
 from keytrail.producers.simulation.scoring import PASSING
+from keytrail.schemas.errors import KeytrailError
+from keytrail.schemas.records import Micros
+from keytrail.stream.backtest.history import History
+from keytrail.stream.backtest.side_by_side import Past, judge_both
+from keytrail.stream.policies.policy import Policy
 
 EVENTS = 5_000
 _PASSING = {*PASSING, "role_sprawl"}
+_HERE = "KEYTRAIL_TEST_PROCESS"
 _FINDINGS = "SELECT rule, count() AS found FROM anomalies_current GROUP BY rule"
 
 
@@ -58,6 +68,32 @@ def test_a_policy_is_tried_on_the_past(
 
 def test_times_in_the_wrong_order_are_refused(pipeline: Pipeline, tmp_path: Path) -> None:
     assert pipeline.command("backtest", str(tmp_path / "any"), "--since", "1d", "--until", "2d") == 2
+
+
+def test_what_goes_wrong_in_the_other_process_is_told(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher = EventPublisher(pipeline.settings)
+    publisher.publish_all(Simulation(1_000, seed=7, anomalies=False).events())
+    publisher.close(60)
+    history = History(pipeline.settings.kafka)
+    past = Past(history.partitions(), history.spans(None, None), history.keys())
+    monkeypatch.setenv(_HERE, str(os.getpid()))
+    for clock, said in ((clock_that_fails, "No time is known."), (clock_that_kills, "before its answer")):
+        with pytest.raises(KeytrailError, match=said):
+            judge_both(pipeline.settings, (Policy(), Policy()), past, clock, lambda _: None)
+
+
+def clock_that_fails() -> Micros:
+    if os.environ[_HERE] != str(os.getpid()):
+        raise KeytrailError("No time is known.")
+    return system_clock()
+
+
+def clock_that_kills() -> Micros:
+    if os.environ[_HERE] != str(os.getpid()):
+        os._exit(1)
+    return system_clock()
 
 
 def _live(pipeline: Pipeline) -> dict[object, object]:

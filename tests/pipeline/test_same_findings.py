@@ -67,11 +67,11 @@ def in_a_backtest(size: int, _folder: Path) -> set[FindingRow]:
     directory = KeyDirectory()
     for key in keys:
         directory.apply(key)
-    backtest = Backtest([Policy()], directory, FixedRegistry(), latest, partitions=3)
+    backtest = Backtest(Policy(), directory, FixedRegistry(), latest, partitions=3)
     records = past(events, 3)
     for start in range(0, EVENTS, size):
         backtest.take(records[start : start + size])
-    return finding_rows(backtest.trials[0].findings())
+    return finding_rows(backtest.findings())
 
 
 def live(workers: int, folder: Path, *, kills: bool = False) -> set[FindingRow]:

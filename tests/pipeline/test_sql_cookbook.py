@@ -42,12 +42,15 @@ def params(company: Pipeline) -> dict[str, str]:
         "SELECT a.role AS role, b.role AS other FROM current_access AS a "
         "INNER JOIN current_access AS b USING (subject) WHERE a.role < b.role ORDER BY role, other LIMIT 1"
     )[0]
+    teams = "SELECT team AS it FROM sprawl_by_team GROUP BY it ORDER BY max(roles) DESC, it LIMIT 1"
     late = "SELECT toString(quantileExact(0.9)(occurred_at)) AS it FROM access_changes"
     return {
         "subject": subject,
         "role": str(pair["role"]),
         "other": str(pair["other"]),
         "day": one(ask, late),
+        "since": one(ask, "SELECT toString(min(occurred_at)) AS it FROM events"),
+        "team": one(ask, teams),
         "key": one(ask, most.format("key_id", "events WHERE key_id IN (SELECT key_id FROM keys)")),
         "owner": one(ask, most.format("owner", "keys_current")),
         "resource": one(ask, most.format("resource", "events WHERE resource != ''")),

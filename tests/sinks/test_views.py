@@ -164,6 +164,27 @@ def test_settings_of_the_asker_change_nothing(tables: ClickHouse) -> None:
     assert answer == b"1\n"
 
 
+@pytest.mark.parametrize("projection", ["changes", "uses"])
+def test_rows_without_a_projection_count_as_those_with_one(tables: ClickHouse, projection: str) -> None:
+    """As while a migration builds it, and after rows were removed."""
+    who = f"half {projection}"
+    insert(tables, [grant(who, "old", 1), grant(who, "old", 2, "use"), grant(who, "gone", 3)])
+    tables.run(f"ALTER TABLE events CLEAR PROJECTION {projection} SETTINGS mutations_sync = 2")
+    insert(tables, [grant(who, "new", 4), grant(who, "old", 5, "use"), grant(who, "cut", 6)])
+    insert(tables, [grant(who, "gone", 7, "revoke")])
+    tables.run(
+        f"ALTER TABLE events DELETE WHERE subject = '{who}' AND role = 'cut' SETTINGS mutations_sync = 2"
+    )
+    held = tables.rows(
+        "SELECT role, last_used FROM current_access WHERE subject = {who:String} ORDER BY role",
+        params={"who": who},
+    )
+    assert [tuple(row.values()) for row in held] == [
+        ("new", None),
+        ("old", moment(FIRST + timedelta(hours=5))),
+    ]
+
+
 def test_unused_access(tables: ClickHouse) -> None:
     now = datetime.now(UTC)
     old, lately = moment(now - timedelta(days=40)), moment(now - timedelta(hours=23))
@@ -259,6 +280,10 @@ def test_sprawl_by_team(tables: ClickHouse) -> None:
         ("2026-01-05", 2, 2, 1),
         ("2026-01-19", 1, 1, 1),
     ]
+    assert tables.rows("SELECT * FROM sprawl_of_team(team = 'sprawling') ORDER BY week") == rows
+    unstated = tables.rows("SELECT * FROM sprawl_by_team WHERE team = 'service:iam' ORDER BY week")
+    assert unstated
+    assert tables.rows("SELECT * FROM sprawl_of_team(team = 'service:iam') ORDER BY week") == unstated
 
 
 def test_every_column_of_every_table_says_what_it_is(tables: ClickHouse) -> None:

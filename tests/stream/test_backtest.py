@@ -12,7 +12,7 @@ from world import DAY, NOON, SECOND, FixedRegistry, World, event, records, value
 
 from keytrail.producers.simulation import Simulation
 from keytrail.schemas.records import Anomaly, Event, Micros
-from keytrail.stream.backtest.backtest import Backtest, Changes, Counts, PastRecord, Trial
+from keytrail.stream.backtest.backtest import Backtest, Changes, Counts, PastRecord
 from keytrail.stream.backtest.comparison import compare
 from keytrail.stream.keys import departures
 from keytrail.stream.keys.keys import KeyDirectory
@@ -69,42 +69,45 @@ def expected(policy: Policy) -> set[Told]:
     return told(world.current().values())
 
 
-def new_backtest(known: KeyDirectory, partitions: int = 1) -> Backtest:
-    return Backtest([Policy(), STRICT], known, FixedRegistry(), lambda: LATER, partitions=partitions)
+def new_backtest(policy: Policy, known: KeyDirectory, partitions: int) -> Backtest:
+    return Backtest(policy, known, FixedRegistry(), lambda: LATER, partitions=partitions)
 
 
-def restore(trial: Trial, known: KeyDirectory, log: Sequence[Changes]) -> None:
+def restore(backtest: Backtest, known: KeyDirectory, log: Sequence[Changes]) -> None:
     for changes in log:
         for change in changes.departures:
             known.owner_leaves(*departures.read(change.key, change.value))
         for partition, some in changes.events.items():
             for change in some:
-                trial.event_stage(partition).restore(change.key, change.value)
+                backtest.event_stage(partition).restore(change.key, change.value)
         for change in changes.findings:
-            trial.finding_stage.restore(change.key, change.value)
+            backtest.finding_stage.restore(change.key, change.value)
 
 
+@pytest.mark.parametrize("policy", [Policy(), STRICT], ids=["usual", "strict"])
 @pytest.mark.parametrize("restarted", [False, True], ids=["through", "restarted"])
 @pytest.mark.parametrize("partitions", [1, 3])
 @pytest.mark.parametrize("batch", [1, 17, 5_000])
-def test_the_same_findings_however_the_past_is_cut(batch: int, partitions: int, restarted: bool) -> None:
-    backtest, records = new_backtest(directory(), partitions), past(history(), partitions)
-    logs: tuple[list[Changes], list[Changes]] = ([], [])
-    told_before: list[dict[str, Anomaly]] = [{}, {}]
+def test_the_same_findings_however_the_past_is_cut(
+    batch: int, partitions: int, restarted: bool, policy: Policy
+) -> None:
+    backtest, records = new_backtest(policy, directory(), partitions), past(history(), partitions)
+    log: list[Changes] = []
+    told_before: dict[str, Anomaly] = {}
     middle = len(records) // 2
     for start in range(0, len(records), batch):
-        if restarted and not told_before[0] and start >= middle:
-            told_before = [{a.anomaly_id: a for a in trial.findings()} for trial in backtest.trials]
-            backtest = new_backtest(known := directory(), partitions)
-            for trial, log in zip(backtest.trials, logs, strict=True):
-                restore(trial, known, log)
-        for log, changes in zip(logs, backtest.take(records[start : start + batch]), strict=True):
-            log.append(changes)
-    for policy, trial, before in zip((Policy(), STRICT), backtest.trials, told_before, strict=True):
-        latest = before | {a.anomaly_id: a for a in trial.findings()}
-        assert told(latest.values()) == expected(policy)
+        if restarted and not told_before and start >= middle:
+            told_before = {a.anomaly_id: a for a in backtest.findings()}
+            backtest = new_backtest(policy, known := directory(), partitions)
+            restore(backtest, known, log)
+        log.append(backtest.take(records[start : start + batch]))
+    latest = told_before | {a.anomaly_id: a for a in backtest.findings()}
+    assert told(latest.values()) == expected(policy)
     if not restarted:
-        assert {trial.counts.duplicates for trial in backtest.trials} == {50}
+        assert backtest.counts.duplicates == 50
+
+
+def test_another_policy_finds_something_else() -> None:
     assert expected(Policy()) != expected(STRICT)
 
 
@@ -166,6 +169,6 @@ def test_a_comparison_tells_new_gone_changed_and_same() -> None:
 
 
 def test_a_record_that_is_no_event_is_counted_and_passed_over() -> None:
-    backtest = Backtest([Policy()], KeyDirectory(), FixedRegistry(), lambda: NOON)
+    backtest = Backtest(Policy(), KeyDirectory(), FixedRegistry(), lambda: NOON)
     backtest.take([PastRecord(0, Record(0, b"nonsense")), PastRecord(0, *records([event()], 1))])
-    assert backtest.trials[0].counts == Counts(records=2, events=1, duplicates=0, dead=1)
+    assert backtest.counts == Counts(records=2, events=1, duplicates=0, dead=1)

@@ -159,7 +159,7 @@ def test_no_rule_that_is_not_asked_would_have_fired() -> None:
         for at_event in keys:
             for rule in EVENT_RULES:
                 if verdicts := list(rule.judge(one, at_event, Policy())):
-                    assert rule.may_fire(one.action, at_event.status, Policy())
+                    assert rule.may_fire(one.action, at_event.traits, Policy())
                     fired.update(verdict.rule.name for verdict in verdicts)
     others = {"redundant_grant", "toxic_combination", "overdue_grant", "role_sprawl", "rule_failure"}
     others |= {"invalid_signature", "missing_signature", "flapping", "mover_keeps_roles", "expired_exception"}

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from world import DAY, EVENT_ID, NOON, FixedRegistry, World, event, records, value_of
 
 from keytrail.schemas import avro, wire
-from keytrail.schemas.records import Event
 from keytrail.stream.reading.reading import (
     AHEAD,
     MAX_VALUE_BYTES,
@@ -138,15 +137,9 @@ def test_an_event_of_a_later_schema_comes_through_with_its_own_fields() -> None:
     later["fields"].append({"name": "device", "type": ["null", "string"], "default": None})
     registry = FixedRegistry()
     registry.texts[9] = json.dumps(later)
-    datum = avro.encoder(avro.parse(registry.texts[9]))(_Later(event(), "laptop"))
+    datum = avro.mapping_encoder(avro.parse(registry.texts[9]))({**vars(event()), "device": "laptop"})
     found = EventReader(registry, lambda: NOON, Slot()).read(Record(0, wire.frame(9) + datum))  # type: ignore[arg-type]
     assert isinstance(found, Readable)
     assert found.datum == datum
     enriched_text = registry.texts[wire.schema_id_of(found.enriched_frame) or 0]
     assert "device" in [f["name"] for f in json.loads(enriched_text)["fields"]]
-
-
-class _Later:
-    def __init__(self, some: Event, device: str) -> None:
-        vars(self).update(vars(some))
-        self.device = device

@@ -168,9 +168,9 @@ def test_it_counts_in_a_backtest() -> None:
     events = [use(0), use(1), use(2), decided(CLOSE, with_finding(3)[1])]
     directory = KeyDirectory()
     directory.apply(ADMIN)
-    backtest = Backtest([Policy()], directory, FixedRegistry(), lambda: NOON, partitions=3)
+    backtest = Backtest(Policy(), directory, FixedRegistry(), lambda: NOON, partitions=3)
     backtest.take(past(events, 3))
-    [found] = backtest.trials[0].findings()
+    [found] = backtest.findings()
     assert (found.rule, found.status, found.count) == ("unknown_key", "closed", 3)
 
 
