@@ -19,6 +19,7 @@ from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import (
     Attendance,
     Deed,
+    GlassMoments,
     Header,
     Occurrence,
     Profile,
@@ -157,6 +158,9 @@ _LISTS: Mapping[str, type[object]] = {
     "headers": Header,
     "holdings": RoleHolding,
     "events": Occurrence,
+    "glass": GlassMoments,
+    "uses": Occurrence,
+    "reviews": Occurrence,
     "reports": Report,
     "suspensions": Suspension,
 }

@@ -235,15 +235,25 @@ class Report:
 
 
 @dataclass(frozen=True)
+class GlassMoments:
+    """When a break-glass key was used, the first use of each minute, and when that was reviewed."""
+
+    key_id: str
+    uses: list[Occurrence]
+    reviews: list[Occurrence]
+
+
+@dataclass(frozen=True)
 class Attendance:
     """What one partition of the events topic tells of its services, and which hour since 1970 it has reached.
 
-    The hour is -1 where it has reached none yet.
+    The hour is -1 where it has reached none yet.  With it goes what else is judged when hours are complete.
     """
 
     partition: int
     hour: int
     reports: list[Report]
+    glass: list[GlassMoments] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

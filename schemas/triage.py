@@ -22,13 +22,27 @@ def anomaly_id(rule: str, entity_type: str, entity: str, cause: str) -> str:
 
 def attributes_of(anomaly: Anomaly) -> dict[str, str]:
     """What the event's attributes say of the finding."""
+    return attributes(
+        rule=anomaly.rule,
+        entity_type=anomaly.entity_type,
+        entity=anomaly.entity,
+        cause=anomaly.cause,
+        count=anomaly.count,
+        severity=anomaly.severity,
+    )
+
+
+def attributes(
+    *, rule: str, entity_type: str, entity: str, cause: str, count: int, severity: str
+) -> dict[str, str]:
+    """The same, of a finding that is named by its parts."""
     said = {
-        "rule": anomaly.rule,
-        "entity_type": anomaly.entity_type,
-        "entity": anomaly.entity,
-        "cause": anomaly.cause,
-        "count": str(anomaly.count),
-        "severity": anomaly.severity,
+        "rule": rule,
+        "entity_type": entity_type,
+        "entity": entity,
+        "cause": cause,
+        "count": str(count),
+        "severity": severity,
     }
     return {_PREFIX + name: text for name, text in said.items()}
 

@@ -12,6 +12,7 @@ from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.detections import (
     audit_silence,
     automation_cadence,
+    break_glass_unreviewed,
     break_glass_use,
     clock_skew,
     denials_then_success,
@@ -195,7 +196,8 @@ CONDUCT_RULES: tuple[ConductRule, ...] = (
 )
 
 # Rules that are asked in other ways: of signatures, of grants by a key that is gone, of what a subject holds,
-# of a rule that failed, of what the policy says of a finding, of services that report no more.
+# of a rule that failed, of what the policy says of a finding, of services
+# that report no more, of uses that nobody reviewed.
 _OTHERS = (
     forged_event.INVALID,
     forged_event.MISSING,
@@ -210,6 +212,7 @@ _OTHERS = (
     rule_failure.RULE,
     expired_exception.RULE,
     audit_silence.RULE,
+    break_glass_unreviewed.RULE,
 )
 
 RULES: dict[str, Rule] = {

@@ -28,6 +28,7 @@ from keytrail.stream.policies.policy import (
     Signing,
     SprawlLimits,
 )
+from keytrail.stream.policies.reviews import REVIEWS
 from keytrail.stream.policies.roles import ROLES
 from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
 from keytrail.stream.policies.silence import SILENCE
@@ -218,6 +219,7 @@ FORM = Record(
         "lineage": Field(_LINEAGE, "How far keys may issue keys, and what becomes of them."),
         "orphans": Field(_ORPHANS, "What may outlive a key's owner, and what a key."),
         **CONDUCT,
+        "reviews": Field(REVIEWS, "How soon break-glass uses are to be reviewed."),
         "silence": Field(SILENCE, "When a service that always reports is missed."),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "auto_suspend": Field(_AUTO_SUSPEND, "What `keytrail suspender` may suspend keys for."),

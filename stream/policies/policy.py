@@ -16,6 +16,7 @@ from keytrail.stream.conduct.limits import (
 )
 from keytrail.stream.policies.patterns import matches_any
 from keytrail.stream.policies.role_model import DescribedRole, RoleModel
+from keytrail.stream.reviews.limits import ReviewLimits
 from keytrail.stream.silence.limits import SilenceLimits
 
 
@@ -254,6 +255,7 @@ class Policy:
     sharing: SharingLimits = field(default_factory=SharingLimits)
     cadence: CadenceLimits = field(default_factory=CadenceLimits)
     travel: TravelLimits = field(default_factory=TravelLimits)
+    reviews: ReviewLimits = field(default_factory=ReviewLimits)
     silence: SilenceLimits = field(default_factory=SilenceLimits)
     signing: Signing = field(default_factory=Signing)
     auto_suspend: AutoSuspend = field(default_factory=AutoSuspend)

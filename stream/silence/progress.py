@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from keytrail.stream.errors import StateFormError
 
-HOUR = 3_600_000_000
+MINUTE = 60_000_000
+HOUR = 60 * MINUTE
 LATENESS = 2  # hours that an event may come after others of its partition
 NOT_YET = -1
 _FORM = 1  # of the packed state
@@ -25,9 +26,12 @@ class Progress:
     next_hour: int = NOT_YET
     reached: int = NOT_YET
 
+    def is_in_time(self, hour: int) -> bool:
+        return hour >= self.reached - LATENESS
+
     def note(self, service: str, hour: int) -> bool:
         """The service reported; true where that came in time."""
-        if hour < self.reached - LATENESS:
+        if not self.is_in_time(hour):
             return False
         if service == self.ahead:
             self.ahead_hour = max(self.ahead_hour, hour)

@@ -2,20 +2,24 @@
 
 A service is told once an hour, with the first event; what was told is remembered a while, in memory alone,
 and telling it again changes nothing.  With them goes how far the partition is.  Events that come more than
-`LATENESS` hours behind that are no reports: an hour that all partitions are past is complete.
+`LATENESS` hours behind that are no reports: an hour that all partitions are past is complete.  Uses of
+break-glass keys, by the minute, and decisions on them are told as well: they are judged by the same hours.
 """
 
 from collections.abc import Iterator
 
-from keytrail.schemas.records import Attendance, Event, Micros, Occurrence, Report, Signal
+from keytrail.schemas.records import Attendance, Event, GlassMoments, Micros, Occurrence, Report, Signal
+from keytrail.stream.detections import break_glass_unreviewed, break_glass_use
 from keytrail.stream.findings.signals import ATTENDANCE, capped
 from keytrail.stream.silence import progress
-from keytrail.stream.silence.progress import HOUR, Progress
+from keytrail.stream.silence.progress import HOUR, MINUTE, Progress
 from keytrail.stream.stages.store import StateChange, StateStore
 
 _MOST_TOLD = 50_000
 _MOST_SERVICES = 500  # of one signal: with the longest names some 1 MB
 _STATE = "here"
+# The findings on which a decision is a review of a break-glass key's use.
+_REVIEWED = frozenset({break_glass_use.RULE.name, break_glass_unreviewed.RULE.name})
 
 _At = tuple[Micros, str]
 
@@ -28,6 +32,7 @@ class Reports:
         self._kept: StateStore[Progress] = StateStore("progress", progress.pack, progress.unpack)
         self._told: dict[tuple[str, int], _At] = {}
         self._open: dict[str, dict[int, _At]] = {}
+        self._glass: dict[str, tuple[dict[int, _At], list[_At]]] = {}
         self._told_hour = progress.NOT_YET
 
     @property
@@ -52,6 +57,38 @@ class Reports:
         self._told[place] = at
         self._open.setdefault(place[0], {})[place[1]] = at
 
+    def use(self, key_id: str, event: Event) -> None:
+        """The event is a use of this break-glass key."""
+        self._glass_moment(key_id, event, is_review=False)
+
+    def decide(self, decided: Signal, event: Event) -> None:
+        """The event is a decision on a finding; on one of a break-glass key it is a review."""
+        if decided.rule in _REVIEWED:
+            self._glass_moment(decided.entity, event, is_review=True)
+
+    def _glass_moment(self, key_id: str, event: Event, *, is_review: bool) -> None:
+        if not self._progress().is_in_time(event.occurred_at // HOUR):
+            return
+        uses, reviews = self._glass.setdefault(key_id, ({}, []))
+        at = (event.occurred_at, event.event_id)
+        if is_review:
+            reviews.append(at)
+        else:
+            minute = event.occurred_at // MINUTE
+            uses[minute] = min(at, uses.get(minute, at))
+
+    def _take_glass(self) -> list[GlassMoments]:
+        glass = [
+            GlassMoments(
+                capped(key_id),
+                [Occurrence(*at) for at in uses.values()],
+                [Occurrence(*at) for at in reviews],
+            )
+            for key_id, (uses, reviews) in self._glass.items()
+        ]
+        self._glass.clear()
+        return glass
+
     def signals(self, policy_version: str) -> Iterator[Signal]:
         """What was not told yet; services are judged by the policy of their latest report."""
         reports = [
@@ -59,6 +96,10 @@ class Reports:
             for service, by_hour in self._open.items()
         ]
         self._open.clear()
+        if self._glass:
+            yield _signal(
+                Attendance(self._partition, self._told_hour, [], self._take_glass()), policy_version
+            )
         reached = self._progress().reached
         for start in range(0, len(reports), _MOST_SERVICES):
             # Only with the last of them is the hour complete.
@@ -80,7 +121,9 @@ class Reports:
 
 
 def _signal(attendance: Attendance, policy_version: str) -> Signal:
-    times = [at.occurred_at for report in attendance.reports for at in report.events]
+    told = [report.events for report in attendance.reports]
+    told += [[*moments.uses, *moments.reviews] for moments in attendance.glass]
+    times = [at.occurred_at for events in told for at in events]
     return Signal(
         rule=ATTENDANCE,
         entity_type="stream",

@@ -57,7 +57,7 @@ class SilenceWatch:
 
     def judge(self) -> Iterator[Signal]:
         """What is found since all partitions are further; to be asked after each batch."""
-        until = self._until()
+        until = self.until()
         if until <= self._judged:
             return
         self._judged = until
@@ -73,7 +73,7 @@ class SilenceWatch:
             elif (known.settled, known.missed) != before:
                 self._services.put(service, known)
 
-    def _until(self) -> int:
+    def until(self) -> int:
         """All reports before this hour are known."""
         reached = self._reached.get(_STATE)
         if reached is None or len(reached.by_partition) < self.partitions:

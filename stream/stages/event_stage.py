@@ -238,6 +238,8 @@ class EventStage:
             if event.grants_role:
                 self._grants.note(name, event)
             self._grants.judge_ended(judge, book)
+        if key.key is not None and key.key.break_glass:
+            self._reports.use(key.key.key_id, event)
         if key.key is not None and judge.judges_conduct:
             self._tallies.note(event, key.key, judge.place(event, key.key))
         findings = []
@@ -246,6 +248,7 @@ class EventStage:
             findings.append(verdict.rule.name)
         if (decided := decision(event, key, read.signed, judge.policy_version)) is not None:
             decisions.append(decided)
+            self._reports.decide(decided, event)
         whose = event.whose
         subject = self._subjects.get(whose)
         if subject is None and event.action in _BEGINS and event.outcome == "success":

@@ -21,6 +21,7 @@ from keytrail.stream.findings.findings import Finding
 from keytrail.stream.policies.exemptions import exemption_of, lapsed_exemption, named, next_end, told_with
 from keytrail.stream.policies.policy import Exemption
 from keytrail.stream.policies.timeline import Timeline
+from keytrail.stream.reviews.watch import ReviewWatch
 from keytrail.stream.silence.watch import SilenceWatch
 from keytrail.stream.stages.ledger import FindingBook
 from keytrail.stream.stages.store import StateChange, StateStore
@@ -55,6 +56,7 @@ class FindingStage:
         self._watched = ConductWatch()
         self._census = RoleCensus()
         self._silence = SilenceWatch(policies, partitions)
+        self._reviews = ReviewWatch(policies)
         self._candidates_of: dict[str, set[str]] = {}
         self._untold: dict[str, None] = {}
         self._exempt: set[str] = set()  # told as suppressed
@@ -74,6 +76,8 @@ class FindingStage:
             self._census.restore(key, value)
         elif self._silence.keeps(key):
             self._silence.restore(key, value)
+        elif key.startswith(self._reviews.prefix):
+            self._reviews.restore(key, value)
         elif key.startswith(self._watched.prefix):
             self._watched.restore(key, value)
         elif key.startswith(self._candidates.prefix):
@@ -105,7 +109,7 @@ class FindingStage:
                 touched.update(dict.fromkeys(self._take(signal)))
         for some in tallied.values():
             touched.update(dict.fromkeys(self._take_tallies(some)))
-        for found in self._silence.judge():
+        for found in (*self._silence.judge(), *self._reviews.judge(self._silence.until())):
             touched.update(dict.fromkeys(self._apply(found)))
         anomalies = []
         for name in touched:
@@ -166,6 +170,8 @@ class FindingStage:
             yield self._decide(signal, signal.triage)
         elif signal.attendance is not None:
             self._silence.take(signal.attendance, signal.policy_version)
+            for moments in signal.attendance.glass:
+                self._reviews.take(moments, signal.policy_version)
         elif signal.profile is not None:
             yield from self._compare(signal, signal.profile)
         elif signal.holdings:
@@ -312,7 +318,7 @@ class FindingStage:
         # The ledger comes last: a check finds it at the end of the changelog.
         stores = (
             *(self._findings, self._teams, self._candidates),
-            *(self._watched, self._census, self._silence, self._triages),
+            *(self._watched, self._census, self._silence, self._reviews, self._triages),
         )
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from conduct_judge import ConductJudge
 from grants_judge import GrantsJudge
+from reviews_judge import ReviewsJudge
 from silence_judge import SilenceJudge
 
 from keytrail.producers.simulation import Finding
@@ -82,16 +83,18 @@ class _Judge:
         self._conduct = ConductJudge()
         self._grants = GrantsJudge(self._keys)
         self._silence = SilenceJudge()
+        self._reviews = ReviewsJudge()
 
     def judge(self, events: Iterable[Event]) -> set[Finding]:
         for event in events:
             self._silence.note(event)
+            self._reviews.note(event, self._keys.get(event.key_id or event.key_alias or ""))
             self._by_key(event)
             self._by_act(event)
             self._by_state(event)
             self._grants.note(event)
         conduct, grants = self._conduct.findings(), self._grants.findings()
-        return self._found | conduct | grants | set(self._silence.findings())
+        return self._found | conduct | grants | {*self._silence.findings(), *self._reviews.findings()}
 
     def _find(self, rule: str, entity_type: str, entity: str, cause: str = "") -> None:
         self._found.add(Finding(rule, entity_type, entity, cause))

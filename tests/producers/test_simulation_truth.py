@@ -44,6 +44,7 @@ RULES = {
     "automation_cadence",
     "impossible_travel",
     "audit_silence",
+    "break_glass_unreviewed",
 }
 
 

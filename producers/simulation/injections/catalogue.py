@@ -20,6 +20,7 @@ from keytrail.producers.simulation.injections import (
     reasons,
     redundancy,
     refusals,
+    reviews,
     scope,
     silence,
     sprawl,
@@ -141,7 +142,6 @@ KINDS = (
         (explosion.a_role_for_each_task, explosion.all_roles_for_one),
         (explosion.a_role_for_some_tasks,),
     ),
-    Kind((key_use.glass_broken,), (key_use.ordinary_key_used_like_it,)),
     Kind((key_use.signed_in_as_a_service, key_use.signing_in_as_a_service_refused), (key_use.service_calls,)),
     Kind((key_use.clock_ahead,), (key_use.clock_a_little_ahead,)),
     Kind((credentials.trust_changed,), (credentials.trust_change_denied,)),
@@ -191,6 +191,10 @@ KINDS = (
     Kind(
         (silence.stopped_for_good, silence.stopped_for_two_days),
         (silence.late_by_half_a_day, silence.hardly_known, silence.never_regular),
+    ),
+    Kind(
+        (reviews.never_reviewed, reviews.reviewed_too_late, reviews.used_again_after_the_review),
+        (reviews.reviewed_in_time, key_use.ordinary_key_used_like_it),
     ),
 )
 

@@ -9,13 +9,6 @@ _AHEAD = 10 * MINUTE
 _LITTLE_AHEAD = MINUTE
 
 
-def glass_broken(stage: Stage, day: int) -> None:
-    member = stage.claim(candidates.person)
-    key = stage.further_key(member, "emergency access, kept in the safe", break_glass=True)
-    event = stage.scribe.use(stage.moment(day), member, key_id=key.key_id)
-    stage.expect("break_glass_use", "key", key.key_id, "", [event], "an emergency key was used")
-
-
 def ordinary_key_used_like_it(stage: Stage, day: int) -> None:
     member = stage.claim(candidates.person)
     event = stage.scribe.use(stage.moment(day), member)

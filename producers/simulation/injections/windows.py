@@ -2,6 +2,7 @@
 
 from keytrail.producers.simulation.company import Member
 from keytrail.producers.simulation.injections import candidates
+from keytrail.producers.simulation.injections.reviews import review_of
 from keytrail.producers.simulation.stage import Stage
 from keytrail.schemas.records import Event, Micros
 
@@ -43,6 +44,7 @@ def with_a_break_glass_key(stage: Stage, day: int) -> None:
     member = _somebody(stage, "production")
     key = stage.further_key(member, "emergency access, kept in the safe", break_glass=True)
     event = _change(stage, at, member, key_id=key.key_id)
+    review_of(stage, key, event)
     stage.expect("break_glass_use", "key", key.key_id, "", [event], "an emergency key was used")
     stage.spare("outside_change_window", "subject", member.name, _WINDOW, [event], "with the emergency key")
 

@@ -1,0 +1,1 @@
+"""Uses of break-glass keys, and whether somebody looked into them."""
