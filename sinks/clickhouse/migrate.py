@@ -22,6 +22,8 @@ from keytrail.sinks.clickhouse.rewriting import rewritten_table
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DDL_TIMEOUT_S = 300.0
+# The first that keytrail was run on: earlier ones know no projection of some of the rows.
+LEAST_VERSION = (26, 9)
 _JOURNAL = """
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
@@ -84,9 +86,9 @@ class Step:
 def migrate(settings: Settings, engines: Engines = SINGLE) -> list[str]:
     """Applies what is missing, in order; returns the names of the files applied now.
 
-    Raises `UsageError` for a database name that is none, `KeytrailError` where an applied file was
-    edited, the tables are newer than this program, or ClickHouse refuses a statement, `UnavailableError`
-    where it does not answer.
+    Raises `UsageError` for a database name that is none, `KeytrailError` where ClickHouse is
+    too old, an applied file was edited, the tables are newer than this program, or ClickHouse refuses a
+    statement, `UnavailableError` where it does not answer.
     """
     return apply(settings.clickhouse, settings.database, committed_migrations(), engines)
 
@@ -124,6 +126,7 @@ def apply(
 ) -> list[str]:
     """As `migrate`, with migrations of the caller's choice."""
     _check_name(database)
+    _check_version(ClickHouse(server))
     ClickHouse(server).run(f"CREATE DATABASE IF NOT EXISTS {database}")
     clickhouse = ClickHouse(server, database=database)
     clickhouse.run(_JOURNAL.replace("{merge_tree}", engines.merge_tree))
@@ -147,6 +150,17 @@ def _run(clickhouse: ClickHouse, database: str, statement: str) -> None:
         await_mutations(clickhouse, database, table)
     else:
         clickhouse.run(statement, timeout_s=_DDL_TIMEOUT_S)
+
+
+def _check_version(clickhouse: ClickHouse) -> None:
+    found = str(clickhouse.rows("SELECT version() AS version")[0]["version"])
+    numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
+    if numbers < LEAST_VERSION:
+        least = ".".join(map(str, LEAST_VERSION))
+        raise KeytrailError(
+            f"ClickHouse is of version {found}, and keytrail's tables need {least} or later.",
+            "Update ClickHouse, then run `keytrail migrate` again.",
+        )
 
 
 def _check_name(database: str) -> None:

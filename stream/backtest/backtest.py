@@ -1,7 +1,8 @@
 """A policy tried on past events: the stages of the worker, run over history.
 
 Knows no Kafka, and writes nowhere.  Keys are known beforehand, in their latest form; live, the uses of a
-key are judged anew when its record changes, which ends in the same findings.
+key are judged anew when its record changes, which ends in the same findings but for reviews of break-glass
+uses: live, a key counts as it was when it was used.
 """
 
 import heapq

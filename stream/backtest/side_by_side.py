@@ -1,11 +1,12 @@
 """Two policies on the same past at once, each in a process of its own."""
 
 import logging
+import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 
 from keytrail.schemas.errors import KeytrailError
@@ -76,9 +77,16 @@ def judge_both(
     other = context.Process(target=_judge_and_tell, args=(there, settings, first, past, clock), daemon=True)
     other.start()
     there.close()
+    answers: list[Judged] = []
+
+    def hear_both(records: int) -> None:
+        if not answers and here.poll():
+            answers.append(_told(here))
+        hear(records)
+
     try:
-        judged = judge(settings, second, past, clock, hear)
-        return _told(here), judged
+        judged = judge(settings, second, past, clock, hear_both)
+        return answers[0] if answers else _told(here), judged
     finally:
         other.kill()
         other.join()
@@ -90,18 +98,24 @@ def _judge_and_tell(there: Connection, settings: Settings, policy: Policy, past:
     logging.disable()
     give_back()
     try:
-        there.send(judge(settings, policy, past, clock, lambda _records: None))
+        there.send(judge(settings, policy, past, clock, _end_with_parent))
     except KeytrailError as error:
         there.send(KeytrailError(error.message, error.remedy))
+
+
+def _end_with_parent(_records: int) -> None:
+    parent = parent_process()
+    if parent is None or not parent.is_alive():
+        os._exit(1)
 
 
 def _told(here: Connection) -> Judged:
     try:
         answer: Judged | KeytrailError = here.recv()
-    except EOFError:
+    except (EOFError, OSError):
         raise KeytrailError(
             "The process that judged by the policy in force has ended before its answer.",
-            "See whether there is memory enough for two, and run the backtest again.",
+            "See what it said above, or whether there is memory enough for two, and run the backtest again.",
         ) from None
     if isinstance(answer, KeytrailError):
         raise answer

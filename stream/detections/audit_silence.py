@@ -12,10 +12,11 @@ time between two:
 so a service that is quiet on weekends is missed after some days, and one that reports each hour after six
 hours. Reports are events of any kind and outcome, in all partitions. The time is that of the stream, not the
 clock's: an hour is judged once every partition is two hours past it, that is once two services have
-reported there so late. So no single wrong clock moves it, nobody is missed where all are silent or where
-fewer than two others go on, and a partition without events holds all of it back. Events that come later than
-these two hours are no reports: a service that sends the log of a lost day in arrears was silent. One finding
-a service, by the policy of the last report before it; it resolves when the service reports again.
+reported there so late. So no single service's wrong clock moves it, nobody is missed where all are silent or
+where fewer than two others go on, and a partition that two services never reported in holds all of it back.
+Events that come later than these two hours are no reports: a service that sends the log of a lost day in
+arrears was silent. One finding a service, by the policy of the last report before it; it resolves when the
+service reports again.
 
 False positives: services that were taken out of use (close the finding), and long holidays of services that
 only people cause to report. Someone who wants to hide what they do stops the log first.

@@ -10,7 +10,7 @@ SILENCE = Record(
         "times": Field(
             Decimal(1, 100), "A service is missed after so many times its longest rest in four weeks."
         ),
-        "least_hours": Field(Whole(1, 672), "But not before so many hours."),
+        "least_hours": Field(Whole(1, 671), "But not before so many hours."),
         "known_days": Field(Whole(1, 27), "And only one that has reported for so many days."),
         "regular_reports": Field(
             Whole(2, 672), "In so many hours, at rests that are alike, makes it one that always reports."

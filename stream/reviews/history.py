@@ -16,6 +16,8 @@ from keytrail.stream.silence.progress import MINUTE
 
 _FORM = 1  # of the packed state
 _MOST_USES = 100
+# Of each that wait to be gone through: where a partition holds the hours back, they come without end.
+_MOST_UNREAD = 2_000
 _USE, _REVIEW, _END = range(3)  # in the order in which they count where they come at once
 
 
@@ -45,7 +47,9 @@ class Reviewed(NamedTuple):
 
 @dataclass(slots=True)
 class History:
-    """`uses` (by minute, the first) and `reviews` were not gone through; `waiting` and `overdue` were."""
+    """`uses` (by minute, the first) and `reviews` were not gone through, of each the `_MOST_UNREAD` earliest;
+    `waiting` and `overdue` were.
+    """
 
     uses: dict[int, Moment] = field(default_factory=dict)
     reviews: list[Moment] = field(default_factory=list)
@@ -57,9 +61,13 @@ class History:
         known = self.uses.get(minute)
         if known is None or moment < known:
             self.uses[minute] = moment
+            if len(self.uses) > _MOST_UNREAD:
+                del self.uses[max(self.uses)]
 
     def review(self, moment: Moment) -> None:
         self.reviews.append(moment)
+        if len(self.reviews) > _MOST_UNREAD:
+            self.reviews.remove(max(self.reviews))
 
     @property
     def sizes(self) -> tuple[int, int, int, int]:

@@ -71,9 +71,10 @@ class ReviewWatch:
         else:
             version = said.review.policy
             verdict = break_glass_unreviewed.reviewed(key_id, said.review.occurrence)
-        judge = self._judges.get(version)
+        policy = self._policies.named(version)
+        judge = self._judges.get(policy.version)
         if judge is None:
-            judge = self._judges[version] = Judge(self._policies.named(version))
+            judge = self._judges[policy.version] = Judge(policy)
         for given in judge.as_set([verdict]):
             yield signal_of(given, version)
 

@@ -17,6 +17,8 @@ from keytrail.stream.silence.progress import HOUR
 
 _FORM = 1  # of the packed state
 _NONE = -1
+# Hours that wait to be judged: where a partition holds them back, they come without end.
+_MOST_UNREAD = 2 * WINDOW
 
 
 class First(NamedTuple):
@@ -91,6 +93,17 @@ class Hours:
                 yield Silence(last, self.firsts[again])
             self.settled = again
         self._trim()
+
+    def bound(self) -> None:
+        """Forget hours that have waited for too long; the service is then as if it had begun after them."""
+        latest = self.base + self.bits.bit_length() - 1
+        cut = latest - _MOST_UNREAD
+        if max(self.settled, self.base) >= cut:
+            return
+        self.bits >>= cut - self.base
+        empty = (self.bits & -self.bits).bit_length() - 1
+        self.base, self.bits, self.settled = cut + empty, self.bits >> empty, _NONE
+        self.firsts = {hour: first for hour, first in self.firsts.items() if hour >= cut}
 
     def is_forgotten(self, until: int) -> bool:
         """Nothing that is kept matters any more."""

@@ -1,7 +1,8 @@
 """How far in the events' time one partition of the events topic is.
 
-A partition has reached an hour once two services have reported in it or later, so that no single wrong clock
-moves it.  It goes by the partition's own records alone, in their order: the same for any batches and workers.
+A partition has reached an hour once two services have reported in it or later, so that no single service's
+wrong clock moves it.  It goes by the partition's own records alone, in their order: the same for any batches
+and workers.
 """
 
 import json

@@ -41,7 +41,7 @@ class Reports:
 
     def note(self, event: Event) -> None:
         """The event's service is there.  Events come in the order of the partition."""
-        at, service = event.occurred_at, event.service
+        at, service = event.occurred_at, capped(event.service)
         place = (service, at // HOUR)
         told = self._told.get(place)
         if told is None or at < told[0] or (at == told[0] and event.event_id < told[1]):
@@ -92,7 +92,7 @@ class Reports:
     def signals(self, policy_version: str) -> Iterator[Signal]:
         """What was not told yet; services are judged by the policy of their latest report."""
         reports = [
-            Report(capped(service), [Occurrence(*at) for at in by_hour.values()])
+            Report(service, [Occurrence(*at) for at in by_hour.values()])
             for service, by_hour in self._open.items()
         ]
         self._open.clear()

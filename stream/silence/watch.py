@@ -42,6 +42,7 @@ class SilenceWatch:
         self._services: StateStore[Hours] = StateStore("service-hours", hours.pack, hours.unpack)
         self._reached: StateStore[_Reached] = StateStore("reached", _pack, _unpack)
         self._judged = NOT_YET
+        self._heard: set[str] = set()
 
     def take(self, attendance: Attendance, policy_version: str) -> None:
         """Take in what a partition tells; the policy is the one that counted for its events."""
@@ -50,6 +51,7 @@ class SilenceWatch:
             for at in report.events:
                 known.add(First(at.occurred_at, at.event_id, policy_version))
             self._services.put(report.service, known)
+            self._heard.add(report.service)
         reached = self._reached.get(_STATE) or _Reached()
         if attendance.hour > reached.by_partition.get(attendance.partition, NOT_YET):
             reached.by_partition[attendance.partition] = attendance.hour
@@ -57,7 +59,13 @@ class SilenceWatch:
 
     def judge(self) -> Iterator[Signal]:
         """What is found since all partitions are further; to be asked after each batch."""
-        until = self.until()
+        yield from self._judge_until(self.until())
+        for service in self._heard:
+            if (known := self._services.get(service)) is not None:
+                known.bound()
+        self._heard.clear()
+
+    def _judge_until(self, until: int) -> Iterator[Signal]:
         if until <= self._judged:
             return
         self._judged = until

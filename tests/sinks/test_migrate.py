@@ -53,6 +53,12 @@ def fresh(settings: Settings) -> Settings:
     return replace(settings, database=f"migrate_{uuid.uuid4().hex}")
 
 
+def test_a_clickhouse_that_is_too_old_is_refused(fresh: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keytrail.sinks.clickhouse.migrate.LEAST_VERSION", (99, 1))
+    with pytest.raises(KeytrailError, match=r"need 99\.1 or later"):
+        migrate(fresh)
+
+
 def test_applied_once(fresh: Settings) -> None:
     names = [migration.name for migration in committed_migrations()]
     assert migrate(fresh) == names

@@ -185,6 +185,18 @@ def test_rows_without_a_projection_count_as_those_with_one(tables: ClickHouse, p
     ]
 
 
+def test_projections_are_taken_where_most_events_are_uses(settings: Settings) -> None:
+    with own_tables(settings, "busy") as (_, tables):
+        tables.run(
+            "INSERT INTO events (event_id, occurred_at, action, actor_id, subject, role, outcome, service) "
+            "SELECT generateUUIDv7(), now64(6) - number, if(number % 997 = 0, 'grant', 'use'), 'boss', "
+            "concat('busy ', toString(number % 500)), 'reader', 'success', 'iam' FROM numbers(30000)"
+        )
+        plan = tables.run("EXPLAIN SELECT * FROM current_access").decode()
+        assert "ReadFromMergeTree (changes)" in plan
+        assert "ReadFromMergeTree (uses)" in plan
+
+
 def test_unused_access(tables: ClickHouse) -> None:
     now = datetime.now(UTC)
     old, lately = moment(now - timedelta(days=40)), moment(now - timedelta(hours=23))

@@ -116,8 +116,10 @@ def test_what_comes_later_than_allowed_is_no_report() -> None:
 
 
 def test_a_service_that_is_gone_for_long_begins_anew() -> None:
-    job = reports("job", [*range(100), *range(1_000, 1_100)])
-    assert told(by_time(job, others(1_300))) == {}
+    job = reports("job", [*range(100), *range(1_000, 1_200)])
+    found = told(by_time(job, others(1_209)))["job"]
+    assert found.status == "open"
+    assert found.first_seen == NOON + 1_199 * HOUR
 
 
 def test_limits_are_the_policys_and_a_rule_can_be_off() -> None:
@@ -140,6 +142,23 @@ def test_attendance_comes_through_the_topic_as_it_was_and_has_one_place() -> Non
     [close] = World([ADMIN]).send(decided(CLOSE, silences(world_with_silence().current().values())["job"]))
     [decision] = [signal for signal in close.signals if signal.triage]
     assert routing_key(decision) == routing_key(told)
+
+
+def test_hours_that_a_partition_holds_back_are_kept_for_eight_weeks() -> None:
+    watch = SilenceWatch(Timeline(Policy()), partitions=2)
+    start, size = NOON // HOUR, 0
+    for hour in range(start, start + 5_000):
+        at = Occurrence(hour * HOUR, f"id-{hour}")
+        watch.take(Attendance(0, hour, [Report("job", [at])]), Policy().version)
+        assert list(watch.judge()) == []
+        size = max(size, *(len(change.value or b"") for change in watch.take_changes()))
+    assert size < 100_000
+    late = start + 5_000 + 20
+    for service, partition in (("iam", 0), ("vault", 1)):
+        seen = [Occurrence(late * HOUR, service)]
+        watch.take(Attendance(partition, late, [Report(service, seen)]), Policy().version)
+    [found] = watch.judge()
+    assert (found.entity, found.last_seen) == ("job", (start + 4_999) * HOUR)
 
 
 _GAPS = st.one_of(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), st.integers(300, 900))

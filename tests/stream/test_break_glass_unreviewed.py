@@ -11,9 +11,11 @@ from test_triage import ADMIN
 from world import DAY, NOON, SECOND, World, event, key
 
 from keytrail.schemas import avro
+from keytrail.schemas.applied import AppliedPolicy
 from keytrail.schemas.records import Anomaly, Event, GlassMoments, Occurrence, Signal
 from keytrail.schemas.triage import ACKNOWLEDGE, CLOSE, anomaly_id, attributes, resource_of
 from keytrail.stream.findings.signals import routing_key
+from keytrail.stream.policies.file import parse_policy
 from keytrail.stream.policies.policy import Policy, RuleSetting
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.reviews import history
@@ -23,6 +25,7 @@ from keytrail.stream.reviews.watch import ReviewWatch
 GLASS = key("pk_glass", break_glass=True)
 USE, UNREVIEWED = "break_glass_use", "break_glass_unreviewed"
 MINUTE = 60 * SECOND
+LOW = "version: 1\nrules:\n  break_glass_unreviewed: {severity: low}\n"
 
 
 def uses(*hours: float, **fields: object) -> list[Event]:
@@ -54,6 +57,35 @@ def test_a_use_that_nobody_reviews_for_a_day_is_found() -> None:
     assert found is not None
     assert (found.status, found.count, found.evidence) == ("open", 1, [use.event_id])
     assert "within 24 hours" in found.summary
+
+
+def test_what_waits_for_complete_hours_is_bounded_and_the_first_of_it_stays() -> None:
+    held = history.History()
+    moments = [history.Moment(NOON + number * MINUTE, f"id-{number}", "p") for number in range(5_000)]
+    for moment in Random(3).sample(moments, len(moments)):
+        held.use(moment)
+        held.review(moment)
+    assert sorted(held.uses.values()) == sorted(held.reviews) == moments[: len(held.uses)]
+    assert len(history.pack(held)) < 250_000
+
+
+def test_a_use_by_a_policy_nobody_knows_goes_by_the_latest_before_and_after_a_restart() -> None:
+    def severities(*, restarted: bool) -> list[str]:
+        policies = Timeline(Policy())
+        watch = ReviewWatch(policies)
+        found = []
+        for day in (0, 10):
+            if day:
+                version = parse_policy(LOW, "policy").version
+                policies.take(AppliedPolicy("low", version, LOW, "carol", "pk_admin", "", None, NOON, {0: 1}))
+                if restarted:
+                    watch = ReviewWatch(policies)
+            use = Occurrence(NOON + day * DAY, f"id-{day}")
+            watch.take(GlassMoments("pk_glass", [use], []), "of another keytrail")
+            found += [signal.severity for signal in watch.judge((NOON + (day + 2) * DAY) // HOUR)]
+        return found
+
+    assert severities(restarted=False)[-1] == severities(restarted=True)[-1] == "low"
 
 
 @pytest.mark.parametrize("action", [ACKNOWLEDGE, CLOSE])
