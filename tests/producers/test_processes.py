@@ -72,9 +72,9 @@ trail = AuditTrail("billing", settings=settings, spool=spool)
 trail.login(key=None, actor="parent")
 while not trail.stats().spooled:
     time.sleep(0.01)
-child = os.fork()
-if child:
-    sys.stdout.write(f"{child}\\n")
+# The child tells: what it does after the fork is then done.
+if not os.fork():
+    sys.stdout.write(f"{os.getpid()}\\n")
     sys.stdout.flush()
 time.sleep(600)
 """
