@@ -16,11 +16,12 @@ from pathlib import Path
 
 from keytrail.cli.demo_story import Story
 from keytrail.cli.output import print_table, printable, progress
+from keytrail.cli.score import scores_now
 from keytrail.deploy.embedded.commands import down, up
 from keytrail.deploy.embedded.ports import Ports
 from keytrail.producers.publisher import EventPublisher, KeyPublisher
-from keytrail.producers.simulation import Finding, Simulation
-from keytrail.producers.simulation.scoring import RuleScore, compare, total
+from keytrail.producers.simulation import Simulation
+from keytrail.producers.simulation.scoring import RuleScore, total
 from keytrail.schemas.errors import KeytrailError
 from keytrail.schemas.settings import Settings, load_settings
 from keytrail.sinks.clickhouse.http import ClickHouse
@@ -123,19 +124,17 @@ class Demo:
         return sent, time.monotonic() - started
 
     def _wait_for_findings(self, sent: int) -> list[RuleScore]:
-        """The scores once every event is in the table and every anomaly is found, or after a minute."""
+        """The scores once every event is in the table, every anomaly is found and nothing else, or after a
+        minute."""
         deadline = time.monotonic() + _WAIT_S
         while True:
-            scores = compare(self._simulation.truth(), self._findings())
-            if self._stored()[0] >= sent and not total(scores).missed:
+            scores = scores_now(self._simulation.truth(), self._clickhouse, self._settings.database)
+            overall = total(scores)
+            if self._stored()[0] >= sent and not overall.missed and not overall.wrong:
                 return scores
             if time.monotonic() > deadline:
                 return scores
             time.sleep(_POLL_S)
-
-    def _findings(self) -> list[Finding]:
-        rows = self._clickhouse.rows("SELECT DISTINCT rule, entity_type, entity, cause FROM anomalies")
-        return [Finding(*(str(row[column]) for column in Finding._fields)) for row in rows]
 
     def _stored(self) -> tuple[int, int]:
         [row] = self._clickhouse.rows("SELECT count() AS stored, uniqExact(event_id) AS ids FROM events")

@@ -51,15 +51,20 @@ def _settled(settings: Settings, labels: list[Label], wait_s: float, min_recall:
     settling = Settling(min_recall)
     clickhouse = ClickHouse(settings.clickhouse)
     while True:
-        found = _findings(clickhouse, settings.database, "anomalies")
-        over = _findings(clickhouse, settings.database, "anomalies_current WHERE status = 'resolved'")
-        scores = compare(labels, found, set(over))
+        scores = scores_now(labels, clickhouse, settings.database)
         overall = total(scores)
         now = time.monotonic()
         if settling.is_over(overall, now) or now >= deadline:
             return [*scores, overall]
         progress(f"{len(overall.found)} of {overall.expected} found so far.")
         time.sleep(min(_POLL_S, deadline - now))
+
+
+def scores_now(labels: Iterable[Label], clickhouse: ClickHouse, database: str) -> list[RuleScore]:
+    """By rule, of what was found until now."""
+    found = _findings(clickhouse, database, "anomalies")
+    over = _findings(clickhouse, database, "anomalies_current WHERE status = 'resolved'")
+    return compare(labels, found, set(over))
 
 
 def _findings(clickhouse: ClickHouse, database: str, which: str) -> list[Finding]:

@@ -15,7 +15,7 @@ from ipaddress import ip_address, ip_network
 from keytrail.schemas.records import Deed, DeedKind, Event, Key, Micros, Occurrence, Signal, Tally
 from keytrail.stream.conduct.deeds import GIVES, kind_of
 from keytrail.stream.conduct.refusals import Refusals
-from keytrail.stream.findings.signals import KEEP, capped
+from keytrail.stream.findings.signals import KEEP, capped, carrier
 from keytrail.stream.policies.patterns import matches_any
 from keytrail.stream.stages.store import StateChange, StateStore
 
@@ -149,23 +149,8 @@ class Tallies:
             issued_at=key.issued_at if since is not None and key.issued_at >= since else None,
             deeds=deeds,
         )
-        return Signal(
-            rule=NAME,
-            entity_type="key",
-            entity=key_id,
-            cause="",
-            holds=True,
-            severity="",
-            summary="",
-            remedy="",
-            events=[],
-            count=len(deeds),
-            first_seen=min([deed.events[0].occurred_at for deed in deeds]),
-            last_seen=max([deed.last for deed in deeds]),
-            details={},
-            policy_version=policy_version,
-            tally=tally,
-        )
+        times = [at for deed in deeds for at in (deed.events[0].occurred_at, deed.last)]
+        return carrier(NAME, "key", key_id, times, len(deeds), policy_version, tally=tally)
 
 
 def _pieces(deeds: list[Deed]) -> Iterator[list[Deed]]:

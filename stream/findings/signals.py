@@ -6,10 +6,10 @@ alternate (a condition begins, ends, begins) stay apart and in order.
 
 import hashlib
 import heapq
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from keytrail.schemas.records import Event, Micros, Occurrence, Signal
+from keytrail.schemas.records import Attendance, Event, Micros, Occurrence, Signal, Tally
 from keytrail.stream.detections.verdict import SEVERITIES, Verdict
 
 ATTENDANCE = "attendance"  # stands where other signals name their rule, and their entity
@@ -110,6 +110,41 @@ def signal_of(verdict: Verdict, policy_version: str) -> Signal:
         policy_version=policy_version,
         profile=verdict.profile,
         holdings=list(verdict.holdings),
+    )
+
+
+def carrier(
+    name: str,
+    entity_type: str,
+    entity: str,
+    times: Collection[Micros],
+    count: int,
+    policy_version: str,
+    *,
+    tally: Tally | None = None,
+    attendance: Attendance | None = None,
+) -> Signal:
+    """A signal that brings something else than a rule's word.
+
+    `name` stands where others name their rule; `times` are those of the events behind it, at least one.
+    """
+    return Signal(
+        rule=name,
+        entity_type=entity_type,
+        entity=entity,
+        cause="",
+        holds=True,
+        severity="",
+        summary="",
+        remedy="",
+        events=[],
+        count=count,
+        first_seen=min(times),
+        last_seen=max(times),
+        details={},
+        policy_version=policy_version,
+        tally=tally,
+        attendance=attendance,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from keytrail.schemas.records import Attendance, Event, GlassMoments, Micros, Occurrence, Report, Signal
 from keytrail.stream.detections import break_glass_unreviewed, break_glass_use
-from keytrail.stream.findings.signals import ATTENDANCE, capped
+from keytrail.stream.findings.signals import ATTENDANCE, capped, carrier
 from keytrail.stream.silence import progress
 from keytrail.stream.silence.progress import HOUR, MINUTE, Progress
 from keytrail.stream.stages.store import StateChange, StateStore
@@ -124,20 +124,5 @@ def _signal(attendance: Attendance, policy_version: str) -> Signal:
     told = [report.events for report in attendance.reports]
     told += [[*moments.uses, *moments.reviews] for moments in attendance.glass]
     times = [at.occurred_at for events in told for at in events]
-    return Signal(
-        rule=ATTENDANCE,
-        entity_type="stream",
-        entity=ATTENDANCE,
-        cause="",
-        holds=True,
-        severity="",
-        summary="",
-        remedy="",
-        events=[],
-        count=len(times),
-        first_seen=min(times),
-        last_seen=max(times),
-        details={},
-        policy_version=policy_version,
-        attendance=attendance,
-    )
+    count = len(times)
+    return carrier(ATTENDANCE, "stream", ATTENDANCE, times, count, policy_version, attendance=attendance)
