@@ -118,6 +118,13 @@ class KafkaNode:
         )
 
 
+def _reason(output: str) -> str:
+    """The last line that is no place in a stack trace, which is the innermost cause where there is one."""
+    lines = [line.strip() for line in output.splitlines()]
+    said = [line for line in lines if line and not line.startswith(("at ", "... "))]
+    return said[-1].removeprefix("Caused by: ").rstrip(".") if said else "it gave no reason"
+
+
 def _run(*command: str) -> str:
     try:
         return subprocess.run(
@@ -130,8 +137,8 @@ def _run(*command: str) -> str:
             env={**os.environ, **_ENV},
         ).stdout
     except subprocess.CalledProcessError as error:
-        reason = (error.stderr or error.stdout).strip().splitlines()[-1:]
-        raise KeytrailError(f"Kafka's storage could not be formatted: {' '.join(reason)}.") from error
+        reason = _reason(error.stderr or error.stdout)
+        raise KeytrailError(f"Kafka's storage could not be formatted: {reason}.") from error
     except subprocess.TimeoutExpired as error:
         raise KeytrailError(
             f"Kafka's storage was not formatted within {_FORMAT_TIMEOUT_S} s.",

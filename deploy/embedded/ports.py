@@ -13,6 +13,7 @@ _HIGHEST = 65_535
 # otherwise have the port by the time that a server comes to it.
 _CHOSEN_FROM = range(20_000, 32_000)
 _TRIES = 200
+_given_out: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,14 @@ class Ports:
 
 
 def free_port() -> int:
-    """A random port that nothing listens on now.  Another program may take it before it is used.
+    """A random port that nothing listens on now, and never one that this process was given before.
 
-    Raises `UsageError` where none is found.
+    Another program may take it before it is used.  Raises `UsageError` where none is found.
     """
     for _ in range(_TRIES):
         port = secrets.choice(_CHOSEN_FROM)
-        if _why_unusable(port) is None:
+        if port not in _given_out and _why_unusable(port) is None:
+            _given_out.add(port)
             return port
     raise UsageError("No free port was found.", "Choose the ports with --kafka-port and its like.")
 

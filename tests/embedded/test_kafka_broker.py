@@ -10,8 +10,11 @@ from confluent_kafka.admin import AdminClient
 from embedded_support import RunningStack, wait_until
 
 from keytrail.deploy.embedded.jars import JarCache
+from keytrail.deploy.embedded.kafka import KafkaNode
 from keytrail.deploy.embedded.kafka_image import find_image
 from keytrail.deploy.embedded.maven import kafka_cache
+from keytrail.deploy.embedded.ports import free_port
+from keytrail.schemas.errors import KeytrailError
 
 TIMEOUT_S = 60
 
@@ -137,3 +140,10 @@ def test_a_start_up_image_is_made_and_a_damaged_one_is_not_used(
         file.seek(copy.stat().st_size // 2)
         file.write(b"\xff" * 64)
     assert find_image(copies) is None
+
+
+def test_storage_that_cannot_be_formatted_is_told_with_kafka_s_own_reason(tmp_path: Path) -> None:
+    port = free_port()
+    node = KafkaNode(tmp_path, port, port, kafka_cache(lambda _line: None).paths, image=None)
+    with pytest.raises(KeytrailError, match=f"two listeners on the same port .* port: {port}\\.$"):
+        node.prepare()
