@@ -98,7 +98,7 @@ def _report(asked: Asked) -> list[Signal]:
     told = []
     for start in range(0, len(asked), _BATCH):
         for event, _ in asked[start : start + _BATCH]:
-            reports.note(event)
+            reports.note(event, event.occurred_at)
         told += reports.signals(_POLICY.version)
         reports.take_changes()
     return told

@@ -1,12 +1,18 @@
 """Creating the topics in Kafka."""
 
+import logging
+
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from keytrail.schemas.errors import KeytrailError, UnavailableError
 from keytrail.schemas.settings import KafkaSettings
-from keytrail.schemas.topics import ALL_TOPICS, DEFAULT_PARTITIONS, EVENTS, Topic
+from keytrail.schemas.topics import ALL_TOPICS, BROKERS_TIME, DEFAULT_PARTITIONS, EVENTS, Topic
+
+logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 30.0
 
@@ -21,7 +27,8 @@ def create_topics(
     """Create what is missing and return its names; `replication` -1 is the broker's default.
 
     Topics that are there are left as they are, but must have as many partitions as the events
-    topic: raises `TopicsError` otherwise, and `UnavailableError` where Kafka does not answer.
+    topic: raises `TopicsError` otherwise, and `UnavailableError` where Kafka does not answer.  An events
+    topic that went by its producers' clocks goes by the broker's from then on.
     """
     admin = AdminClient(kafka.client())
     found = _partitions_by_topic(admin, kafka)
@@ -35,6 +42,8 @@ def create_topics(
             )
     if missing:
         _create(admin, missing, wanted, replication)
+    if EVENTS not in missing:
+        _take_brokers_time(admin)
     return [topic.name for topic in missing]
 
 
@@ -65,3 +74,22 @@ def _create(admin: AdminClient, topics: list[Topic], partitions: int, replicatio
             # Another start-up may have created it in the meantime.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise TopicsError(f"Topic {name} could not be created: {error.args[0].str()}.") from error
+
+
+def _take_brokers_time(admin: AdminClient) -> None:
+    """For a topic of a version that kept its producers' times."""
+    settings = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in BROKERS_TIME.items()
+    ]
+    topic = ConfigResource(ResourceType.TOPIC, EVENTS.name, incremental_configs=settings)
+    [altered] = admin.incremental_alter_configs([topic], request_timeout=_TIMEOUT_S).values()
+    try:
+        altered.result()
+    except KafkaException as error:
+        # All else works without it, and somebody else may be the one who may change topics.
+        logger.warning(
+            "%s cannot be set to the broker's clock: %s. Set %s on it; until then services that share a "
+            "wrong clock can make others look silent.",
+            *(EVENTS.name, error.args[0].str(), ", ".join("=".join(one) for one in BROKERS_TIME.items())),
+        )

@@ -48,13 +48,23 @@ TORN = (
 
 
 class Readable(NamedTuple):
-    """An event, its datum's bytes as they came, and the header an enriched datum of it gets."""
+    """An event, its datum's bytes as they came, and the header an enriched datum of it gets.
+
+    `arrived`: when the broker took it, by its clock, where that is known.
+    """
 
     event: Event
     datum: bytes
     enriched_frame: bytes
     offset: int
     signed: Signed = UNSIGNED
+    arrived: Micros | None = None
+
+    @property
+    def at(self) -> Micros:
+        """When it happened; what a producer's clock says is to come has happened by the time it is here."""
+        at = self.event.occurred_at
+        return at if self.arrived is None else min(at, self.arrived)
 
 
 @dataclass(frozen=True)
@@ -171,7 +181,7 @@ class EventReader:
             return refused
         datum = value[wire.HEADER_LENGTH :]
         signed = self._signed(event, record, writer, datum)
-        return Readable(event, datum, writer.enriched_frame, record.offset, signed)
+        return Readable(event, datum, writer.enriched_frame, record.offset, signed, record.arrived)
 
     def _signed(self, event: Event, record: SourceRecord, writer: _Writer, datum: bytes) -> Signed:
         if not record.headers and CLAIM not in event.attributes:
@@ -204,7 +214,9 @@ class EventReader:
         for row, event in zip(rows.tolist(), events, strict=True):
             record, datum = records[numbers[row]], datums[row]
             signed = self._signed(event, record, writer, datum)
-            found[numbers[row]] = Readable(event, datum, writer.enriched_frame, record.offset, signed)
+            found[numbers[row]] = Readable(
+                event, datum, writer.enriched_frame, record.offset, signed, record.arrived
+            )
         return found
 
     def _are_sound(self, columns: Columns) -> Flags:

@@ -4,16 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from keytrail.schemas.records import Micros
+
 Headers = Sequence[tuple[str, bytes | None]]
 
 
 class SourceRecord(Protocol):
-    """One record of one partition; `timestamp` is in milliseconds."""
+    """One record of one partition.
+
+    `timestamp` is in milliseconds, by whichever clock the topic goes; `arrived` is by the broker's, and None
+    where the topic keeps its producers' times.
+    """
 
     @property
     def offset(self) -> int: ...
     @property
     def timestamp(self) -> int: ...
+    @property
+    def arrived(self) -> Micros | None: ...
     @property
     def key(self) -> bytes | None: ...
     @property
@@ -31,6 +39,7 @@ class Record:
     key: bytes | None = None
     timestamp: int = 0
     headers: Headers = ()
+    arrived: Micros | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ A service is told once an hour, with the first event; what was told is remembere
 and telling it again changes nothing.  With them goes how far the partition is.  Events that come more than
 `LATENESS` hours behind that are no reports: an hour that all partitions are past is complete.  Uses of
 break-glass keys, by the minute, and decisions on them are told as well: they are judged by the same hours.
+
+`at` is when an event happened, and no later than it came: clocks that are ahead move nothing.
 """
 
 from collections.abc import Iterator
@@ -39,9 +41,9 @@ class Reports:
     def prefix(self) -> bytes:
         return self._kept.prefix
 
-    def note(self, event: Event) -> None:
+    def note(self, event: Event, at: Micros) -> None:
         """The event's service is there.  Events come in the order of the partition."""
-        at, service = event.occurred_at, capped(event.service)
+        service = capped(event.service)
         place = (service, at // HOUR)
         told = self._told.get(place)
         if told is None or at < told[0] or (at == told[0] and event.event_id < told[1]):
@@ -57,24 +59,23 @@ class Reports:
         self._told[place] = at
         self._open.setdefault(place[0], {})[place[1]] = at
 
-    def use(self, key_id: str, event: Event) -> None:
+    def use(self, key_id: str, event: Event, at: Micros) -> None:
         """The event is a use of this break-glass key."""
-        self._glass_moment(key_id, event, is_review=False)
+        self._glass_moment(key_id, (at, event.event_id), is_review=False)
 
-    def decide(self, decided: Signal, event: Event) -> None:
+    def decide(self, decided: Signal, event: Event, at: Micros) -> None:
         """The event is a decision on a finding; on one of a break-glass key it is a review."""
         if decided.rule in _REVIEWED:
-            self._glass_moment(decided.entity, event, is_review=True)
+            self._glass_moment(decided.entity, (at, event.event_id), is_review=True)
 
-    def _glass_moment(self, key_id: str, event: Event, *, is_review: bool) -> None:
-        if not self._progress().is_in_time(event.occurred_at // HOUR):
+    def _glass_moment(self, key_id: str, at: _At, *, is_review: bool) -> None:
+        if not self._progress().is_in_time(at[0] // HOUR):
             return
         uses, reviews = self._glass.setdefault(key_id, ({}, []))
-        at = (event.occurred_at, event.event_id)
         if is_review:
             reviews.append(at)
         else:
-            minute = event.occurred_at // MINUTE
+            minute = at[0] // MINUTE
             uses[minute] = min(at, uses.get(minute, at))
 
     def _take_glass(self) -> list[GlassMoments]:

@@ -227,7 +227,7 @@ class EventStage:
     ) -> tuple[bytes, bytes]:
         self._at_hand.mark(read.offset)
         event = read.event
-        self._reports.note(event)
+        self._reports.note(event, at := read.at)
         key = self._keys.at(event)
         of_key = judge.by_key(event, key, read.signed)
         if (name := event.key_name) is not None:
@@ -239,7 +239,7 @@ class EventStage:
                 self._grants.note(name, event)
             self._grants.judge_ended(judge, book)
         if key.key is not None and key.key.break_glass:
-            self._reports.use(key.key.key_id, event)
+            self._reports.use(key.key.key_id, event, at)
         if key.key is not None and judge.judges_conduct:
             self._tallies.note(event, key.key, judge.place(event, key.key))
         findings = []
@@ -248,7 +248,7 @@ class EventStage:
             findings.append(verdict.rule.name)
         if (decided := decision(event, key, read.signed, judge.policy_version)) is not None:
             decisions.append(decided)
-            self._reports.decide(decided, event)
+            self._reports.decide(decided, event, at)
         whose = event.whose
         subject = self._subjects.get(whose)
         if subject is None and event.action in _BEGINS and event.outcome == "success":

@@ -12,10 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from keytrail.schemas.damage import DamagedPlaces, PassOver, is_damage
 from keytrail.schemas.errors import UnavailableError
+from keytrail.schemas.records import Micros
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.stream.reading.source import Headers, LostRecord, SourceRecord
 
@@ -76,6 +84,12 @@ class FetchedRecord:
     @property
     def timestamp(self) -> int:
         return int(self._message.timestamp()[1])
+
+    @property
+    def arrived(self) -> Micros | None:
+        """The end of the millisecond in which the broker took it."""
+        clock, at_ms = self._message.timestamp()
+        return at_ms * 1000 + 999 if clock == TIMESTAMP_LOG_APPEND_TIME else None
 
     @property
     def headers(self) -> Headers:

@@ -1,6 +1,7 @@
 """Services that always report, and stop: found by the events' time, whichever partition is ahead."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from random import Random
 
@@ -52,6 +53,11 @@ def world_with_silence() -> World:
     world = World(clock=lambda: LATER)
     world.send(*by_time(reports("job", range(200)), others(220)))
     return world
+
+
+def ahead(events: Iterable[Event], hours: float) -> list[Event]:
+    """As a service tells them whose clock is so far ahead."""
+    return [replace(one, occurred_at=one.occurred_at + int(hours * HOUR)) for one in events]
 
 
 def told(events: Sequence[Event], policy: Policy | None = None) -> dict[str, Anomaly]:
@@ -201,8 +207,9 @@ Row = tuple[str, str, int, str, tuple[str, ...]]
 class Stages:
     """An event stage for each partition, and the finding stage; any of them may be started again."""
 
-    def __init__(self, logs: list[list[Event]]) -> None:
+    def __init__(self, logs: list[list[Event]], arrived: dict[str, int] | None = None) -> None:
         self._logs = logs
+        self._arrived = arrived or {}
         self._done = [0] * len(logs)
         self._policies = Timeline(parse_policy(SMALL, ""))
         starts = {partition: len(log) // 2 for partition, log in enumerate(logs)}
@@ -243,7 +250,10 @@ class Stages:
             return []
         self._done[partition] += len(some)
         batch = EventBatch(list(range(begin, begin + len(some))), LATER)
-        batch.readable += [Readable(one, b"", b"", begin + at) for at, one in enumerate(some)]
+        batch.readable += [
+            Readable(one, b"", b"", begin + at, arrived=self._arrived.get(one.event_id))
+            for at, one in enumerate(some)
+        ]
         output = self._events[partition].process(batch)
         self._state[partition].update((change.key, change.value) for change in output.changes)
         return output.signals
@@ -262,18 +272,20 @@ class Stages:
         }
 
 
-def _in_order(logs: list[list[Event]], order: Sequence[int], batch: int) -> set[Row]:
+def _in_order(
+    logs: list[list[Event]], order: Sequence[int], batch: int, arrived: dict[str, int] | None = None
+) -> set[Row]:
     """One partition entirely before another."""
-    stages = Stages(logs)
+    stages = Stages(logs, arrived)
     for partition in order:
         for _ in range(0, len(logs[partition]), batch):
             stages.take(stages.go_on(partition, batch))
     return stages.rows()
 
 
-def _anyhow(logs: list[list[Event]], chance: Random) -> set[Row]:
+def _anyhow(logs: list[list[Event]], chance: Random, arrived: dict[str, int] | None = None) -> set[Row]:
     """Batches of any size from any partition, drawn together or not, with restarts in between."""
-    stages = Stages(logs)
+    stages = Stages(logs, arrived)
     left = {partition: len(log) for partition, log in enumerate(logs)}
     while left:
         signals = []
@@ -335,4 +347,42 @@ def test_order_within_the_allowed_lateness_does_not_matter(life: list[tuple[str,
     shuffled = [sorted(log, key=lambda one: late[one.event_id]) for log in logs]
     # The policy goes by offsets, so that only what it says of neither half's limits can be compared.
     found = [{row[:3] for row in _in_order(some, range(PARTITIONS), 17)} for some in (logs, shuffled)]
+    assert found[0] == found[1]
+
+
+def test_services_that_share_a_wrong_clock_make_nobody_look_silent() -> None:
+    """A day ahead in all partitions, as far as events may be; the others go on by the right time."""
+    skewed = {service: reports(service, range(100, 230)) for service in ("bad", "worse")}
+    right = by_time(others(230), reports("job", range(231)), *skewed.values())
+    wrong = [ahead([one], 24)[0] if one.service in skewed else one for one in right]
+    arrived = {one.event_id: one.occurred_at for one in right}
+    logs = [[replace(one, event_id=f"{one.event_id}/{p}") for one in wrong] for p in range(PARTITIONS)]
+    known = {f"{name}/{p}": at for name, at in arrived.items() for p in range(PARTITIONS)}
+    assert {row[0] for row in _in_order(logs, range(PARTITIONS), 100)} == {"iam", "job", "vault"}
+    assert _in_order(logs, range(PARTITIONS), 100, known) == set()
+
+
+@settings(max_examples=60, deadline=None)
+@given(_lives, st.lists(st.tuples(st.sampled_from(["a", "b", "iam", "vault"]), st.floats(0, 24))), _seeds)
+def test_what_clocks_say_that_are_ahead_changes_nothing(
+    life: list[tuple[str, int]], skews: list[tuple[str, float]], seed: int
+) -> None:
+    chance, skew = Random(seed), dict(skews)
+    logs = _logs(_events(life), chance)
+    arrived = {one.event_id: one.occurred_at for log in logs for one in log}
+    wrong = [[ahead([one], skew.get(one.service, 0))[0] for one in log] for log in logs]
+    expected = _in_order(logs, range(PARTITIONS), 17, arrived)
+    assert _in_order(wrong, range(PARTITIONS)[::-1], 5_000, arrived) == expected
+    assert _anyhow(wrong, chance, arrived) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(_lives, st.integers(0, 10**9), _seeds)
+def test_what_comes_long_after_it_happened_is_judged_by_when_it_happened(
+    life: list[tuple[str, int]], later: int, seed: int
+) -> None:
+    """An import, or a replay: the broker has had it long after."""
+    logs = _logs(_events(life), Random(seed))
+    arrived = {one.event_id: LATER + later for log in logs for one in log}
+    found = [_in_order(logs, range(PARTITIONS), 17, known) for known in (None, arrived)]
     assert found[0] == found[1]

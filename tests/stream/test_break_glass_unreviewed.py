@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_audit_silence import HOUR, LATER, by_time, others, reports
+from test_audit_silence import HOUR, LATER, ahead, by_time, others, reports
 from test_triage import ADMIN
 from world import DAY, NOON, SECOND, World, event, key
 
@@ -152,6 +152,36 @@ def test_uses_come_through_the_topic_as_they_were_and_decisions_find_their_findi
     [output] = world.send(review(3, UNREVIEWED))
     [decision] = [one for one in output.signals if one.triage]
     assert routing_key(decision) == routing_key(signal)
+
+
+@pytest.mark.parametrize("reviewed", [False, True])
+def test_a_use_by_the_right_time_is_awaited_where_services_share_a_wrong_clock(reviewed: bool) -> None:
+    """A day ahead, which made the use come too late to be awaited."""
+    skewed = by_time(reports("bad", range(60)), reports("worse", range(60)))
+    made = by_time(skewed, others(60), uses(20.5), [review(30)] if reviewed else [])
+    arrived = {one.event_id: one.occurred_at for one in made}
+    wrong = [ahead([one], 24)[0] if one.service in ("bad", "worse") else one for one in made]
+
+    def found(*, known: bool, cut: int = len(wrong)) -> Anomaly | None:
+        world = World([GLASS, ADMIN], clock=lambda: LATER)
+        world.send(*wrong[:cut], batch=17, arrived=lambda one: arrived[one.event_id] if known else None)
+        return world.current().get((UNREVIEWED, "pk_glass", ""))
+
+    assert found(known=False) is None  # it came too late for those hours: this is what the clocks hid
+    open_now = found(known=True)
+    assert (open_now is None) == reviewed
+    day_later = next(at for at, one in enumerate(wrong) if arrived[one.event_id] > NOON + 44 * HOUR)
+    assert found(known=True, cut=day_later) is None
+
+
+def test_a_use_by_a_wrong_clock_is_awaited_from_when_it_came() -> None:
+    made = by_time(uses(1.5), others(60))
+    arrived = {one.event_id: one.occurred_at for one in made}
+    wrong = [ahead([one], 20)[0] if one.key_id else one for one in made]
+    world = World([GLASS, ADMIN], clock=lambda: LATER)
+    world.send(*wrong, arrived=lambda one: arrived[one.event_id])
+    found = world.current()[UNREVIEWED, "pk_glass", ""]
+    assert (found.first_seen, found.count) == (NOON + 1.5 * HOUR, 1)
 
 
 Moments = list[tuple[int, int, str]]  # minute, partition, and whether use or review

@@ -73,8 +73,13 @@ def value_of(some: Event) -> bytes:
     return wire.frame(EVENT_ID) + _encode(some)
 
 
-def records(events: Iterable[Event], start: int = 0) -> list[SourceRecord]:
-    return [Record(start + i, value_of(some), some.whose.encode()) for i, some in enumerate(events)]
+def records(
+    events: Iterable[Event], start: int = 0, arrived: Callable[[Event], Micros | None] = lambda _: None
+) -> list[SourceRecord]:
+    return [
+        Record(start + i, value_of(some), some.whose.encode(), arrived=arrived(some))
+        for i, some in enumerate(events)
+    ]
 
 
 class World:
@@ -100,11 +105,16 @@ class World:
         self._offset = 0
         self._log: dict[int, SourceRecord] = {}
 
-    def send(self, *events: Event, batch: int = 1000) -> list[EventOutput]:
+    def send(
+        self,
+        *events: Event,
+        batch: int = 1000,
+        arrived: Callable[[Event], Micros | None] = lambda _: None,
+    ) -> list[EventOutput]:
         outputs = []
         for start in range(0, len(events), batch):
             some = events[start : start + batch]
-            outputs.append(self.send_records(records(some, self._offset)))
+            outputs.append(self.send_records(records(some, self._offset, arrived)))
             self._offset += len(some)
         return outputs
 
