@@ -1,15 +1,16 @@
-"""`keytrail status`: what runs, and how far each stage is behind; whether the books balance."""
+"""`keytrail status`: what runs, what is behind, and what holds rules back; whether the books balance."""
 
 import argparse
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from keytrail.cli import status_check, status_producers
+from keytrail.cli import status_check, status_hours, status_producers
 from keytrail.cli.options import connection_flags, json_flag, settings_from
 from keytrail.cli.output import print_json, print_table
 from keytrail.deploy.embedded.commands import StackStatus, stack_status
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.settings import Settings, find_data_dir
+from keytrail.sinks.hours import JudgedHours, read_judged_hours
 from keytrail.sinks.lag import PartitionLag, read_lag
 
 
@@ -37,12 +38,15 @@ def run(options: argparse.Namespace) -> int:
     stack = stack_status(find_data_dir(options.data_dir))
     settings = _settings(options, stack)
     lags = read_lag(settings.kafka) if settings else []
+    hours = read_judged_hours(settings.kafka) if settings else None
     if options.json:
         print_json({"part": part.name, **asdict(part)} for part in stack.parts)
         print_json({**asdict(lag), "lag": lag.lag} for lag in lags)
+        print_json([status_hours.row(hours)] if hours else [])
     else:
         _print_parts(stack)
         _print_lags(lags, options.partitions)
+        _print_hours(hours)
     healthy = settings is not None and all(part.state == "ready" for part in stack.parts)
     return 0 if healthy else 1
 
@@ -101,6 +105,11 @@ def _print_lags(lags: Iterable[PartitionLag], each_partition: bool) -> None:
                 for place, some in rows.items()
             ],
         )
+
+
+def _print_hours(hours: JudgedHours | None) -> None:
+    if hours:
+        print("", *status_hours.lines(hours), sep="\n")
 
 
 def _duration(seconds: float) -> str:

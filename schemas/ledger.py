@@ -53,12 +53,28 @@ class EventLedger:
 
 
 @dataclass(frozen=True)
+class EventHours:
+    """How far in the events' time the partitions of the events topic are, in hours since 1970, UTC.
+
+    Silence of services and reviews of break-glass uses are judged for what was before `judged`; for nothing
+    (None) as long as a partition has reached no hour.  `reached` is by partition, without those.
+    """
+
+    judged: int | None = None
+    reached: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class FindingLedger:
-    """Totals of one partition of the signals topic: signals taken, anomaly records written."""
+    """Totals of one partition of the signals topic: signals taken, anomaly records written.
+
+    `hours` are in the ledger of the one partition to which all others report.
+    """
 
     began: Micros
     signals: int = 0
     anomalies: int = 0
+    hours: EventHours | None = None
 
 
 Ledger = TypeVar("Ledger", EventLedger, FindingLedger)
@@ -82,8 +98,12 @@ def unpack_event(packed: bytes) -> EventLedger:
 def unpack_finding(packed: bytes) -> FindingLedger:
     """Raises `SchemaError` for what is no such ledger."""
     try:
-        return FindingLedger(**_known(FindingLedger, packed))
-    except (ValueError, TypeError, AttributeError) as error:
+        found = _known(FindingLedger, packed)
+        if (hours := found.get("hours")) is not None:
+            reached = tuple((int(partition), int(hour)) for partition, hour in hours["reached"])
+            found["hours"] = EventHours(hours["judged"], reached)
+        return FindingLedger(**found)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise SchemaError(f"Not a finding ledger ({type(error).__name__}).") from error
 
 

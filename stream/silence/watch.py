@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from keytrail.schemas.ledger import EventHours
 from keytrail.schemas.records import Attendance, Signal
 from keytrail.stream.detections import audit_silence
 from keytrail.stream.errors import StateFormError
@@ -87,6 +88,14 @@ class SilenceWatch:
         if reached is None or len(reached.by_partition) < self.partitions:
             return NOT_YET
         return min(reached.by_partition.values()) - LATENESS
+
+    def hours(self) -> EventHours | None:
+        """For whoever asks why nothing is judged; None where no partition has told anything here."""
+        reached = self._reached.get(_STATE)
+        if reached is None:
+            return None if next(iter(self._services), None) is None else EventHours()
+        until = self.until()
+        return EventHours(None if until == NOT_YET else until, tuple(sorted(reached.by_partition.items())))
 
     def _limits(self, policy_version: str) -> SilenceLimits:
         return self._policies.named(policy_version).silence

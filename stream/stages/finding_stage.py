@@ -118,7 +118,7 @@ class FindingStage:
                 anomalies.append(self._tell(name, finding))
             elif finding is not None and not self._is_told(name, finding):
                 self._untold[name] = None
-        self._book.enter(began, signals=taken, anomalies=len(anomalies))
+        self._enter(began, signals=taken, anomalies=len(anomalies))
         return FindingOutput(anomalies, self._take_changes())
 
     def settle(self) -> FindingOutput:
@@ -145,8 +145,11 @@ class FindingStage:
             if finding is not None and not self._is_told(name, finding):
                 anomalies.append(self._tell(name, finding))
         self._untold.clear()
-        self._book.enter(began, signals=0, anomalies=len(anomalies))
+        self._enter(began, signals=0, anomalies=len(anomalies))
         return FindingOutput(anomalies, self._take_changes())
+
+    def _enter(self, began: Micros, *, signals: int, anomalies: int) -> None:
+        self._book.enter(began, signals=signals, anomalies=anomalies, hours=self._silence.hours())
 
     def expect_partitions(self, partitions: int) -> None:
         """The events topic has so many; before the first batch."""

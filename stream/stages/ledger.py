@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keytrail.schemas import ledger as contract
-from keytrail.schemas.ledger import EVENT_LEDGER, FINDING_LEDGER, EventLedger, FindingLedger, Tally
+from keytrail.schemas.ledger import (
+    EVENT_LEDGER,
+    FINDING_LEDGER,
+    EventHours,
+    EventLedger,
+    FindingLedger,
+    Tally,
+)
 from keytrail.schemas.records import Micros
 from keytrail.stream.stages.store import StateChange
 
@@ -63,11 +70,14 @@ class FindingBook:
         """Take a ledger of the changelog, in its order."""
         self._ledger = contract.unpack_finding(value) if value is not None else None
 
-    def enter(self, began: Micros, *, signals: int, anomalies: int) -> None:
-        """`began` is before the first of the anomalies was written."""
+    def enter(self, began: Micros, *, signals: int, anomalies: int, hours: EventHours | None) -> None:
+        """`began` is before the first of the anomalies was written; `hours` as they are now."""
         ledger = self._ledger or FindingLedger(began)
         self._ledger = replace(
-            ledger, signals=ledger.signals + signals, anomalies=ledger.anomalies + anomalies
+            ledger,
+            signals=ledger.signals + signals,
+            anomalies=ledger.anomalies + anomalies,
+            hours=hours,
         )
 
     def take_changes(self) -> list[StateChange]:

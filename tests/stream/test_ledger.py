@@ -7,12 +7,21 @@ from world import World, event, records
 
 from keytrail.schemas import ledger as contract
 from keytrail.schemas.errors import SchemaError
-from keytrail.schemas.ledger import EVENT_LEDGER, FINDING_LEDGER, EventLedger, FindingLedger, Tally
+from keytrail.schemas.ledger import (
+    EVENT_LEDGER,
+    FINDING_LEDGER,
+    EventHours,
+    EventLedger,
+    FindingLedger,
+    Tally,
+)
 from keytrail.stream.reading.source import Record
 from keytrail.stream.stages.ledger import KEPT_GAPS, Page, advance, digest
 
 COUNTS = st.integers(0, 2**40)
 TALLIES = st.builds(Tally, COUNTS, st.integers(0, 2**64 - 1))
+REACHED = st.lists(st.tuples(st.integers(0, 99), COUNTS), max_size=5).map(tuple)
+HOURS = st.none() | st.builds(EventHours, st.none() | COUNTS, REACHED)
 SPANS = st.lists(st.tuples(COUNTS, COUNTS), max_size=3).map(tuple)
 # Batches as steps from one offset to the next.
 STEPS = st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=8), min_size=1, max_size=12)
@@ -88,7 +97,7 @@ def test_an_event_ledger_survives_packing(ledger: EventLedger) -> None:
     assert contract.unpack_event(contract.pack(ledger)) == ledger
 
 
-@given(st.builds(FindingLedger, COUNTS, COUNTS, COUNTS))
+@given(st.builds(FindingLedger, COUNTS, COUNTS, COUNTS, HOURS))
 def test_a_finding_ledger_survives_packing(ledger: FindingLedger) -> None:
     assert contract.unpack_finding(contract.pack(ledger)) == ledger
 
