@@ -33,6 +33,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--truth", type=Path, metavar="FILE", help="write what is to be found there, as JSON lines"
     )
     parser.add_argument(
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="write the company's own policy there, and hide what only that finds, too",
+    )
+    parser.add_argument(
         "--start", type=_date, default=DEFAULT_START, metavar="DATE", help="first day; default: %(default)s"
     )
     parser.add_argument("--rate", type=float, metavar="EVENTS_PER_S", help="default: as fast as it goes")
@@ -51,10 +57,18 @@ def run(options: argparse.Namespace) -> int:
     """Sends the keys, then the events, and writes the truth file once everything is delivered."""
     if options.rate is not None and not options.rate > 0:
         raise UsageError("--rate must be more than 0.")
-    if options.truth is not None and not options.truth.absolute().parent.is_dir():
-        raise UsageError(f"There is no folder {options.truth.absolute().parent}.", "Make it first.")
+    for path in (options.truth, options.policy):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise UsageError(f"There is no folder {path.absolute().parent}.", "Make it first.")
     settings = None if options.out else settings_from(options)
-    simulation = Simulation(options.events, options.seed, options.start, anomalies=options.anomalies)
+    simulation = Simulation(
+        *(options.events, options.seed, options.start),
+        anomalies=options.anomalies,
+        own_policy=options.policy is not None,
+    )
+    if options.policy is not None:
+        with _opened(str(options.policy)) as file:
+            file.write(simulation.policy())
     keys = simulation.keys()
     events = _reported(simulation.events(), options.events)
     if options.rate is not None:

@@ -155,7 +155,7 @@ class Founding:
 
     def _identity(self) -> Member:
         team = Team("identity", "small", team_roles("identity", self._rng))
-        scope = Scope(_IDENTITY_ACTIONS, environments=("production",), networks=(_CLUSTER,))
+        scope = Scope(_IDENTITY_ACTIONS, environments=ENVIRONMENTS, networks=(_CLUSTER,))
         return Member(
             number=-1,
             name="identity-provisioner",

@@ -66,6 +66,7 @@ class Scribe:
         expires_at: Micros | None = None,
         outcome: str = "success",
         key_id: str | None = None,
+        environment: str | None = None,
     ) -> Event:
         """Somebody's access changes; by the identity service unless an actor is named."""
         by = actor or self._company.identity
@@ -80,7 +81,7 @@ class Scribe:
             role=role.name if role is not None else None,
             permissions=list(permissions) if permissions is not None else given,
             key_id=key_id or by.key_id,
-            environment=by.environments[0],
+            environment=environment or by.environments[0],
             resource=resource,
             source_ip=self._rng.choice(by.addresses),
             reason=reason,

@@ -10,6 +10,7 @@ from keytrail.producers.simulation.founding import Founding, size_for
 from keytrail.producers.simulation.injections.catalogue import inject
 from keytrail.producers.simulation.keys import KeyRing
 from keytrail.producers.simulation.lifecycle import plan_lifecycle
+from keytrail.producers.simulation.policy import policy_text
 from keytrail.producers.simulation.presence import sign_in_between
 from keytrail.producers.simulation.rota import plan_rotations
 from keytrail.producers.simulation.stage import Stage
@@ -32,10 +33,18 @@ class Simulation:
     The same arguments give the same keys, events and truth, byte for byte.  What is kept in
     memory grows with the company, not with the events.  Raises `UsageError` where `events` are too
     few or `start` is out of reach.
+
+    With `own_policy` there are more kinds of anomalies, most of which only the company's own `policy` finds.
     """
 
     def __init__(
-        self, events: int, seed: int, start: date = DEFAULT_START, *, anomalies: bool = True
+        self,
+        events: int,
+        seed: int,
+        start: date = DEFAULT_START,
+        *,
+        anomalies: bool = True,
+        own_policy: bool = False,
     ) -> None:
         fewest = FEWEST_WITH_ANOMALIES if anomalies else FEWEST_EVENTS
         if events < fewest:
@@ -50,21 +59,27 @@ class Simulation:
             )
         self._count = events
         self._name = f"simulation-{seed}-{events}-{start.isoformat()}" + ("" if anomalies else "-plain")
+        self._name += "-own-policy" if own_policy else ""
         self._calendar = Calendar(start)
         rng = Random(f"{self._name}/plan")  # noqa: S311
         self._ring = KeyRing(rng)
         self._company = Founding(size_for(events), self._ring, self._calendar, rng).found()
         stage = Stage(self._company, self._ring, self._calendar, rng)
         if anomalies:
-            inject(stage, events)
+            inject(stage, events, own_policy=own_policy)
         plan_rotations(stage, plan_lifecycle(stage), events)
         sign_in_between(stage)
+        self._catalogue = stage.catalogue
         self._planned = sorted(stage.plan.events.values(), key=lambda event: event.occurred_at)
         self._plan = replace(stage.plan, events={})
 
     def keys(self) -> list[Key]:
         """Every key of the company in its final form; they must be known before the first event."""
         return list(self._ring)
+
+    def policy(self) -> str:
+        """The company's own policy file: what is in roles and groups, and which duties are kept apart."""
+        return policy_text(self._catalogue, self._plan.described)
 
     def truth(self) -> list[Label]:
         """What is to be found in the events, and what is not, in the order in which it happens."""

@@ -8,6 +8,8 @@ from random import Random
 from keytrail.producers.simulation.calendar import DAY, DAYS, HOUR, MINUTE, SECOND, Calendar, hour_of
 from keytrail.producers.simulation.company import Company, Member, Posture
 from keytrail.producers.simulation.keys import KeyRing, Scope
+from keytrail.producers.simulation.policy import Described
+from keytrail.producers.simulation.roles import Role
 from keytrail.producers.simulation.scribe import Scribe
 from keytrail.producers.simulation.truth import Label
 from keytrail.schemas.errors import UsageError
@@ -54,6 +56,7 @@ class Plan:
     shifts: list[Shift] = field(default_factory=list)
     duties: list[Duty] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
+    described: list[Described] = field(default_factory=list)
 
 
 class Stage:
@@ -121,6 +124,10 @@ class Stage:
         usual = Posture(member, member.team, member.roles, member.key_id, None, self.calendar.end, False)
         hour = hour_of(at, self.calendar.begin)
         self.plan.shifts.append(Shift(Micros(hour - HOUR), member.number, replace(usual, is_present=False)))
+
+    def describe(self, role: Role, *within: Role) -> None:
+        """The company's own policy says what the role gives and has within it."""
+        self.plan.described.append(Described(role, tuple(each.name for each in within)))
 
     def tell(self, *events: Event) -> None:
         """These events happen; to tell one again changes nothing."""

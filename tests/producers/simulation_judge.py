@@ -5,12 +5,14 @@ It shares no code with the stream; the simulation's labels are held against it.
 
 import ipaddress
 import itertools
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, time
 from fnmatch import fnmatchcase
 from statistics import median
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from conduct_judge import ConductJudge
@@ -39,9 +41,9 @@ _APART = [
 _WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
-def judge(keys: Iterable[Key], events: Iterable[Event]) -> set[Finding]:
-    """Every finding that the events ever give rise to, in the order given."""
-    return _Judge(keys).judge(events)
+def judge(keys: Iterable[Key], events: Iterable[Event], policy: str = "{}") -> set[Finding]:
+    """Every finding that the events ever give rise to, in the order given; `policy` as JSON."""
+    return _Judge(keys, json.loads(policy)).judge(events)
 
 
 def _approved(event: Event) -> bool:
@@ -60,6 +62,7 @@ class _Subject:
         self.used: dict[str, int] = {}
         self.seen_in: dict[str, list[int]] = {}  # team -> days
         self.granted_in: dict[str, str] = {}  # role -> team
+        self.granted_where: dict[str, str | None] = {}  # role -> environment
         self.turns: dict[str, list[tuple[int, str]]] = {}  # role -> (when, action), all of them
 
 
@@ -71,7 +74,11 @@ class _TeamRole:
 
 
 class _Judge:
-    def __init__(self, keys: Iterable[Key]) -> None:
+    def __init__(self, keys: Iterable[Key], policy: dict[str, Any]) -> None:
+        self._described = {role["name"]: role for role in policy.get("roles", ())}
+        self._by_place = [
+            each for each in policy.get("separations", ()) if {"environments", "within"} & set(each)
+        ]
         self._keys: dict[str, Key] = {}
         for key in keys:
             for name in (key.key_id, *key.aliases):
@@ -205,6 +212,7 @@ class _Judge:
                 subject.held.pop(event.role, None)
                 subject.held[event.role] = (event.occurred_at, event.permissions)
                 subject.granted_in[event.role] = team
+                subject.granted_where[event.role] = event.environment
                 subject.ends[event.role] = event.expires_at or sys.maxsize
                 changed = True
             elif event.action == "revoke":
@@ -228,6 +236,7 @@ class _Judge:
                 gives = [text for role, (_, some) in subject.held.items() for text in (role, *some)]
                 if any(text.endswith(one) for text in gives) and any(text.endswith(other) for text in gives):
                     self._find("toxic_combination", "subject", event.whose, name)
+            self._apart_by_place(event.whose, subject)
             for each in teams:
                 self._sprawling(each)
         elif len(subject.held) >= 8:
@@ -251,11 +260,13 @@ class _Judge:
             return
         held = [role for role in roles.values() if role.holders]
         alike = Counter(role.permissions for role in held)
+        together = Counter(frozenset(role.holders) for role in held if len(role.holders) > 1)
         today = event.occurred_at // _DAY
         counts = {
             "one holder": sum(len(role.holders) == 1 for role in held),
             "nobody": len(roles) - len(held),
             "identical": sum(alike[role.permissions] > 1 for role in held),
+            "same holders": sum(count for count in together.values() if count > 1),
         }
         for cause, count in counts.items():
             if count >= 30 and 2 * count >= len(roles):
@@ -280,10 +291,31 @@ class _Judge:
 
     def _redundant(self, name: str, subject: _Subject) -> None:
         given: list[str] = []
-        for role, (_, permissions) in subject.held.items():
-            if permissions and all(_matches(given, permission) for permission in permissions):
+        included: set[str] = set()
+        for role, (_, stated) in subject.held.items():
+            within = self._within(role)
+            of_policy = [p for each in within for p in self._described.get(each, {}).get("permissions", ())]
+            permissions = [*stated, *of_policy]
+            is_given = permissions and all(_matches(given, permission) for permission in permissions)
+            if is_given or role in included:
                 self._find("redundant_grant", "subject", name, role)
             given += permissions
+            included |= within
+
+    def _within(self, role: str) -> set[str]:
+        """The role and all that the policy says is in it."""
+        within = self._described.get(role, {}).get("includes", ())
+        return {role}.union(*(self._within(each) for each in within))
+
+    def _apart_by_place(self, name: str, subject: _Subject) -> None:
+        for apart in self._by_place:
+            places = [
+                {subject.granted_where[role] for role in subject.held if _matches(apart[side], role)}
+                for side in ("first", "second")
+            ]
+            shared = places[0] & places[1]
+            if shared & set(apart.get("environments", shared)):
+                self._find("toxic_combination", "subject", name, apart["name"])
 
     def _sprawling(self, team: str) -> None:
         members = {name: s for name, s in self._subjects.items() if s.team == team and s.held}

@@ -27,6 +27,18 @@ def test_keys_come_first_then_all_events(tmp_path: Path, capsys: pytest.CaptureF
     assert "3000 events" in printed.err
 
 
+def test_the_companys_own_policy_is_written_and_one(tmp_path: Path) -> None:
+    truth, policy = tmp_path / "truth.jsonl", tmp_path / "policy.yaml"
+    flags = ["--events", "3000", "--seed", "5", "--truth", str(truth), "--policy", str(policy)]
+
+    assert main(["simulate", *flags, "--out", str(tmp_path / "events.jsonl")]) == 0
+
+    simulation = Simulation(3_000, 5, own_policy=True)
+    assert policy.read_text() == simulation.policy()
+    assert read_truth(truth) == simulation.truth()
+    assert main(["policy", "check", str(policy)]) == 0
+
+
 def test_a_file_takes_what_is_not_sent(tmp_path: Path) -> None:
     out = tmp_path / "events.jsonl"
     flags = ["--events", "150", "--seed", "1", "--start", "2025-06-01", "--no-anomalies"]
@@ -45,6 +57,7 @@ def test_a_file_takes_what_is_not_sent(tmp_path: Path) -> None:
         (["--events", "3000", "--rate", "0"], "--rate"),
         (["--events", "3000", "--rate", "nan"], "--rate"),
         (["--events", "3000", "--truth", "nowhere/truth.jsonl"], "no folder"),
+        (["--events", "3000", "--policy", "nowhere/policy.yaml"], "no folder"),
     ],
 )
 def test_wrong_use_is_said_before_anything_is_written(

@@ -59,6 +59,20 @@ def test_a_naive_judge_finds_exactly_what_is_labelled(events: int, seed: int) ->
     assert judge(simulation.keys(), simulation.events()) == expected
 
 
+@pytest.mark.parametrize(("events", "seed"), [(3_000, 2), (20_000, 5)])
+def test_by_its_own_policy_there_is_more_to_find_and_nothing_else(events: int, seed: int) -> None:
+    simulation = Simulation(events, seed, own_policy=True)
+    expected = {label.finding for label in simulation.truth() if label.expected}
+    of_policy = {finding for finding in expected if finding.cause in ("exports", "pipelines")}
+
+    assert judge(simulation.keys(), simulation.events(), simulation.policy()) == expected
+    missed = expected - judge(simulation.keys(), simulation.events())
+    assert {finding.rule for finding in missed} == {"redundant_grant", "toxic_combination"}
+    assert of_policy < missed
+    plain = Simulation(events, seed, anomalies=False, own_policy=True)
+    assert judge(plain.keys(), plain.events(), plain.policy()) == set()
+
+
 def test_arrival_order_does_not_matter_to_the_labels() -> None:
     simulation = Simulation(20_000, 11)
     expected = {label.finding for label in simulation.truth() if label.expected}

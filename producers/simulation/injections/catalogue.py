@@ -9,12 +9,14 @@ from keytrail.producers.simulation.injections import (
     coming_and_going,
     credentials,
     duties,
+    environments,
     explosion,
     habits,
     key_state,
     key_use,
     lineage,
     movers,
+    nesting,
     orphans,
     privilege,
     reasons,
@@ -199,10 +201,29 @@ KINDS = (
 )
 
 
-def inject(stage: Stage, events: int) -> None:
+# In a company with a policy of its own: what only that finds (`simulation.policy`), and roles that many hold.
+# A past that is read at once, one partition ahead of another, shows those with fewer holders for a while.
+OF_OWN_POLICY = (
+    Kind((explosion.held_by_the_same_people,), (explosion.held_by_nearly_the_same_people,)),
+    Kind(
+        (nesting.role_within_a_group, nesting.role_by_what_two_groups_give),
+        (nesting.role_before_its_group, nesting.more_than_a_group_gives, nesting.group_taken_back),
+    ),
+    Kind(
+        (environments.exports_in_production, environments.pipelines_in_staging),
+        (
+            environments.exports_in_staging,
+            environments.exports_in_two_environments,
+            environments.pipelines_in_two_environments,
+        ),
+    ),
+)
+
+
+def inject(stage: Stage, events: int, *, own_policy: bool) -> None:
     """Adds each kind to the plan, spread over the period; their number grows with the root of the events."""
     many = min(_MOST, isqrt(events) // 40)
-    for kind in KINDS:
+    for kind in KINDS + OF_OWN_POLICY if own_policy else KINDS:
         _spread(stage, kind.anomalies, max(many, len(kind.anomalies), 2))
         _spread(stage, kind.near_misses, max(many // 2, len(kind.near_misses)))
 

@@ -1,8 +1,13 @@
-"""Roles by the dozen: made for one task each, or for one person."""
+"""Roles by the dozen: made for one task each, for one person, or for the very same people."""
 
-from keytrail.producers.simulation.calendar import DAY, HOUR
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain, combinations, repeat
+
+from keytrail.producers.simulation.calendar import DAY, HOUR, MINUTE
 from keytrail.producers.simulation.company import Member, Team
 from keytrail.producers.simulation.injections import candidates
+from keytrail.producers.simulation.injections.newcomers import newcomer
 from keytrail.producers.simulation.roles import Role
 from keytrail.producers.simulation.stage import Stage, begin_of
 from keytrail.schemas.records import Event, Micros
@@ -37,6 +42,46 @@ def a_role_for_some_tasks(stage: Stage, day: int) -> None:
     member = stage.claim(candidates.person, alone=True)
     events = _for_tasks(stage, member, _FEW, day)
     stage.spare("role_explosion", "team", member.team.name, "new", events, "twenty roles are few enough")
+
+
+def held_by_the_same_people(stage: Stage, day: int) -> None:
+    team, events = _in_common(stage, day, 5, repeat(()))
+    note = "thirty-two roles that the same five people hold"
+    stage.expect("role_explosion", "team", team, "same holders", events, note)
+
+
+def held_by_nearly_the_same_people(stage: Stage, day: int) -> None:
+    """Each by three or more of six, no two by the same."""
+    people = 6
+    left_out = chain.from_iterable(combinations(range(people), count) for count in range(people // 2 + 1))
+    team, events = _in_common(stage, day, people, left_out)
+    note = "thirty-two roles, no two of them with the same holders"
+    stage.spare("role_explosion", "team", team, "same holders", events, note)
+
+
+def _in_common(
+    stage: Stage, day: int, people: int, left_out: Iterable[tuple[int, ...]]
+) -> tuple[str, list[Event]]:
+    """A project's roles, granted within some days, each to all of its people but a few."""
+    lead = newcomer(stage)
+    project = lead.team.name
+    members = [replace(lead, name=f"{project}-{number}") for number in range(1, people + 1)]
+    first, events = stage.moment(begin_of(day, _MANY // _A_DAY)), []
+    for number, (role, without) in enumerate(zip(_made_up(lead.team, _MANY), left_out, strict=False)):
+        at = first + number // _A_DAY * DAY + number % _A_DAY * HOUR
+        events += [
+            stage.scribe.change(
+                Micros(at + place * MINUTE),
+                "grant",
+                member,
+                role=role,
+                reason="role of the project",
+                ticket=stage.scribe.ticket(),
+            )
+            for place, member in enumerate(members)
+            if place not in without
+        ]
+    return project, events
 
 
 def _for_tasks(stage: Stage, member: Member, count: int, day: int) -> list[Event]:
