@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def prepare(settings: Settings, partitions: int = DEFAULT_PARTITIONS, replication: int = -1) -> None:
-    """Create topics, register schemas, migrate tables.  What is there stays as it is."""
+    """Create topics, register schemas, migrate tables.  What is there stays, but for the events' clock."""
     if created := create_topics(settings.kafka, partitions, replication):
         progress(f"Topics created: {', '.join(created)}.")
     registry = Registry(settings.registry)

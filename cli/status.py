@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 from keytrail.cli import status_check, status_hours, status_producers
 from keytrail.cli.options import connection_flags, json_flag, settings_from
-from keytrail.cli.output import print_json, print_table
+from keytrail.cli.output import print_json, print_table, progress
 from keytrail.deploy.embedded.commands import StackStatus, stack_status
-from keytrail.schemas.errors import UsageError
+from keytrail.schemas.errors import KeytrailError, UsageError
 from keytrail.schemas.settings import Settings, find_data_dir
-from keytrail.sinks.hours import JudgedHours, read_judged_hours
+from keytrail.sinks.hours import read_judged_hours
 from keytrail.sinks.lag import PartitionLag, read_lag
 
 
@@ -38,15 +38,14 @@ def run(options: argparse.Namespace) -> int:
     stack = stack_status(find_data_dir(options.data_dir))
     settings = _settings(options, stack)
     lags = read_lag(settings.kafka) if settings else []
-    hours = read_judged_hours(settings.kafka) if settings else None
     if options.json:
         print_json({"part": part.name, **asdict(part)} for part in stack.parts)
         print_json({**asdict(lag), "lag": lag.lag} for lag in lags)
-        print_json([status_hours.row(hours)] if hours else [])
     else:
         _print_parts(stack)
         _print_lags(lags, options.partitions)
-        _print_hours(hours)
+    if settings:
+        _print_hours(settings, as_json=options.json)
     healthy = settings is not None and all(part.state == "ready" for part in stack.parts)
     return 0 if healthy else 1
 
@@ -107,8 +106,16 @@ def _print_lags(lags: Iterable[PartitionLag], each_partition: bool) -> None:
         )
 
 
-def _print_hours(hours: JudgedHours | None) -> None:
-    if hours:
+def _print_hours(settings: Settings, *, as_json: bool) -> None:
+    try:
+        hours = read_judged_hours(settings.kafka)
+    except KeytrailError as error:
+        # Who may see the lag may not be allowed to read the worker's ledgers.
+        progress(f"How far silence is judged cannot be read: {error}")
+        return
+    if hours and as_json:
+        print_json([status_hours.row(hours)])
+    elif hours:
         print("", *status_hours.lines(hours), sep="\n")
 
 

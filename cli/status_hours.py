@@ -36,7 +36,7 @@ def _holding(holding: Holding, furthest: int) -> str:
     place = f"Partition {holding.partition} of {EVENTS.name} holds them back"
     if holding.reached is None:
         return f"{place}: two services have never reported there."
-    since = f"no two services have reported there since {_text(holding.reached)} UTC"
+    since = f"no two services have reported there since the hour of {_text(holding.reached)} UTC"
     return f"{place}: {since}, {furthest - holding.reached} hours behind the furthest."
 
 

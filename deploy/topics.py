@@ -83,13 +83,17 @@ def _take_brokers_time(admin: AdminClient) -> None:
         for name, value in BROKERS_TIME.items()
     ]
     topic = ConfigResource(ResourceType.TOPIC, EVENTS.name, incremental_configs=settings)
-    [altered] = admin.incremental_alter_configs([topic], request_timeout=_TIMEOUT_S).values()
     try:
+        [described] = admin.describe_configs([topic], request_timeout=_TIMEOUT_S).values()
+        found = described.result()
+        if all(found[name].value == value for name, value in BROKERS_TIME.items()):
+            return
+        [altered] = admin.incremental_alter_configs([topic], request_timeout=_TIMEOUT_S).values()
         altered.result()
     except KafkaException as error:
         # All else works without it, and somebody else may be the one who may change topics.
         logger.warning(
-            "%s cannot be set to the broker's clock: %s. Set %s on it; until then services that share a "
-            "wrong clock can make others look silent.",
+            "Whether %s goes by the broker's clock cannot be seen or set: %s. It should have %s; without, "
+            "services that share a wrong clock can make others look silent and hide uses of emergency keys.",
             *(EVENTS.name, error.args[0].str(), ", ".join("=".join(one) for one in BROKERS_TIME.items())),
         )

@@ -121,7 +121,7 @@ class KafkaNode:
 def _reason(output: str) -> str:
     """The last line that is no place in a stack trace, which is the innermost cause where there is one."""
     lines = [line.strip() for line in output.splitlines()]
-    said = [line for line in lines if line and not line.startswith(("at ", "... "))]
+    said = [line for line in lines if line and not line.startswith(("at ", "... ", "Suppressed: "))]
     return said[-1].removeprefix("Caused by: ").rstrip(".") if said else "it gave no reason"
 
 

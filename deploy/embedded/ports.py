@@ -52,6 +52,7 @@ def claim(port: int, part: str, flag: str) -> int:
             f"Port {port}, for {part}, cannot be used: {reason}.",
             f"Stop the program that holds it, or choose another with {flag} PORT (0: any free one).",
         )
+    _given_out.add(port)
     return port
 
 

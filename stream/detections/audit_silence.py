@@ -12,9 +12,9 @@ time between two:
 so a service that is quiet on weekends is missed after some days, and one that reports each hour after six
 hours. Reports are events of any kind and outcome, in all partitions. The time is that of the stream, not the
 clock's: an hour is judged once every partition is two hours past it, that is once two services have
-reported there so late; an event counts as of no later than when the broker had it. So no wrong clock moves
-it, nobody is missed where all are silent or where fewer than two others go on, and a partition that two
-services never reported in holds all of it back.
+reported there so late; an event counts as of no later than when the broker had it. So no service's wrong
+clock moves it, nobody is missed where all are silent or where fewer than two others go on, and a partition
+that two services never reported in holds all of it back.
 Events that come later than these two hours are no reports: a service that sends the log of a lost day in
 arrears was silent. One finding a service, by the policy of the last report before it; it resolves when the
 service reports again.

@@ -60,12 +60,6 @@ class Readable(NamedTuple):
     signed: Signed = UNSIGNED
     arrived: Micros | None = None
 
-    @property
-    def at(self) -> Micros:
-        """When it happened; what a producer's clock says is to come has happened by the time it is here."""
-        at = self.event.occurred_at
-        return at if self.arrived is None else min(at, self.arrived)
-
 
 @dataclass(frozen=True)
 class Unreadable:

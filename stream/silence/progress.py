@@ -1,7 +1,7 @@
 """How far in the events' time one partition of the events topic is.
 
 A partition has reached an hour once two services have reported in it or later, so that no single service's
-wrong clock moves it.  A report is of no later hour than the broker had it in (`Readable.at`), so that
+wrong clock moves it.  A report is of no later hour than the broker had it in (`Reports.time_of`), so that
 services which share a wrong clock do not move it either.  It goes by the partition's own records alone, in
 their order: the same for any batches and workers.
 """

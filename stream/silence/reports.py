@@ -5,7 +5,7 @@ and telling it again changes nothing.  With them goes how far the partition is. 
 `LATENESS` hours behind that are no reports: an hour that all partitions are past is complete.  Uses of
 break-glass keys, by the minute, and decisions on them are told as well: they are judged by the same hours.
 
-`at` is when an event happened, and no later than it came: clocks that are ahead move nothing.
+`at` is when an event happened, and no later than it came (`time_of`): clocks that are ahead move nothing.
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from keytrail.stream.stages.store import StateChange, StateStore
 
 _MOST_TOLD = 50_000
 _MOST_SERVICES = 500  # of one signal: with the longest names some 1 MB
+_CLOCKS_DIFFER = 1  # hour: by less, from one broker that leads a partition to the next
 _STATE = "here"
 # The findings on which a decision is a review of a break-glass key's use.
 _REVIEWED = frozenset({break_glass_use.RULE.name, break_glass_unreviewed.RULE.name})
@@ -40,6 +41,16 @@ class Reports:
     @property
     def prefix(self) -> bytes:
         return self._kept.prefix
+
+    def time_of(self, event: Event, arrived: Micros | None) -> Micros:
+        """When the event happened: what a producer's clock says is to come has happened by the time it came.
+
+        Where the broker's own clock has fallen far behind what it said before, the event's counts.
+        """
+        at = event.occurred_at
+        if arrived is None or at <= arrived:
+            return at
+        return at if arrived // HOUR < self._progress().reached - _CLOCKS_DIFFER else arrived
 
     def note(self, event: Event, at: Micros) -> None:
         """The event's service is there.  Events come in the order of the partition."""

@@ -227,7 +227,8 @@ class EventStage:
     ) -> tuple[bytes, bytes]:
         self._at_hand.mark(read.offset)
         event = read.event
-        self._reports.note(event, at := read.at)
+        at = self._reports.time_of(event, read.arrived)
+        self._reports.note(event, at)
         key = self._keys.at(event)
         of_key = judge.by_key(event, key, read.signed)
         if (name := event.key_name) is not None:

@@ -3,7 +3,7 @@
 import pytest
 
 from keytrail.deploy.embedded import ports
-from keytrail.deploy.embedded.ports import free_port
+from keytrail.deploy.embedded.ports import claim, free_port
 from keytrail.schemas.errors import UsageError
 
 
@@ -14,3 +14,11 @@ def test_no_port_is_given_out_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {free_port() for _ in few} == set(few)
     with pytest.raises(UsageError, match="No free port was found"):
         free_port()
+
+
+def test_a_port_that_somebody_chose_is_not_given_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = free_port(), free_port()
+    monkeypatch.setattr(ports, "_CHOSEN_FROM", [one, other])
+    monkeypatch.setattr(ports, "_given_out", set())
+    assert claim(one, "kafka", "--kafka-port") == one
+    assert free_port() == other

@@ -93,7 +93,7 @@ def test_it_says_what_holds_the_hours_back(pipeline: Pipeline, capsys: pytest.Ca
         company.report(service, -50, 3)
     text = comes(-52, 0, (3, -50))
     assert "judged what was before 2026-05-26 16:00 UTC." in text
-    assert "since 2026-05-26 18:00 UTC, 50 hours behind the furthest." in text
+    assert "since the hour of 2026-05-26 18:00 UTC, 50 hours behind the furthest." in text
 
     for service in ("iam", "vault"):
         company.report(service, -5, 3)

@@ -362,6 +362,19 @@ def test_services_that_share_a_wrong_clock_make_nobody_look_silent() -> None:
     assert _in_order(logs, range(PARTITIONS), 100, known) == set()
 
 
+@pytest.mark.parametrize("hours", [1, 2, 3, 4, 12])
+def test_a_brokers_clock_that_falls_back_makes_nobody_look_silent(hours: int) -> None:
+    right = by_time(others(230), reports("job", range(231)))
+    logs = [[replace(one, event_id=f"{one.event_id}/{p}") for one in right] for p in range(PARTITIONS)]
+    behind = range(NOON + 100 * HOUR, NOON + 150 * HOUR)
+    arrived = {
+        one.event_id: one.occurred_at - hours * HOUR * (one.occurred_at in behind)
+        for log in logs
+        for one in log
+    }
+    assert _in_order(logs, range(PARTITIONS), 100, arrived) == set()
+
+
 @settings(max_examples=60, deadline=None)
 @given(_lives, st.lists(st.tuples(st.sampled_from(["a", "b", "iam", "vault"]), st.floats(0, 24))), _seeds)
 def test_what_clocks_say_that_are_ahead_changes_nothing(

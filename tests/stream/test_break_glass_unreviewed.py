@@ -1,6 +1,7 @@
 """Break-glass uses that nobody reviews: found by the events' time, whichever partition is ahead."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -182,6 +183,23 @@ def test_a_use_by_a_wrong_clock_is_awaited_from_when_it_came() -> None:
     world.send(*wrong, arrived=lambda one: arrived[one.event_id])
     found = world.current()[UNREVIEWED, "pk_glass", ""]
     assert (found.first_seen, found.count) == (NOON + 1.5 * HOUR, 1)
+
+
+def test_a_review_by_a_clock_that_is_ahead_covers_no_use_that_came_after_it() -> None:
+    early, late = ahead([review(2)], 20)[0], uses(5)
+    made = by_time(others(60), uses(1.5), [review(2)], late)
+    arrived = {one.event_id: one.occurred_at for one in made}
+    wrong = [replace(early, event_id=one.event_id) if one.action == early.action else one for one in made]
+
+    def found(*, known: bool) -> Anomaly | None:
+        world = World([GLASS, ADMIN], clock=lambda: LATER)
+        world.send(*wrong, batch=17, arrived=lambda one: arrived[one.event_id] if known else None)
+        return world.current().get((UNREVIEWED, "pk_glass", ""))
+
+    assert found(known=False) is None  # the review stands after both
+    missed = found(known=True)
+    assert missed is not None
+    assert (missed.first_seen, missed.count) == (late[0].occurred_at, 1)
 
 
 Moments = list[tuple[int, int, str]]  # minute, partition, and whether use or review
