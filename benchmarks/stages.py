@@ -112,5 +112,5 @@ def _whole(stage: EventStage, records: Sequence[SourceRecord]) -> Callable[[], o
 
 
 def _finding(signals: Sequence[Signal]) -> Callable[[], object]:
-    stage = FindingStage(Timeline(Policy()), lambda: _FUTURE)
+    stage = FindingStage(Timeline(Policy()), KeyDirectory(), lambda: _FUTURE)
     return lambda: stage.process(signals)

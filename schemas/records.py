@@ -244,6 +244,15 @@ class GlassMoments:
 
 
 @dataclass(frozen=True)
+class PrivilegedUse:
+    """A privileged key was used: the first use of a UTC day."""
+
+    key_id: str
+    occurred_at: Micros
+    event_id: str
+
+
+@dataclass(frozen=True)
 class Attendance:
     """What one partition of the events topic tells of its services, and which hour since 1970 it has reached.
 
@@ -254,6 +263,7 @@ class Attendance:
     hour: int
     reports: list[Report]
     glass: list[GlassMoments] = field(default_factory=list)
+    privileged: list[PrivilegedUse] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Backtest:
         self._stages: dict[int, EventStage] = {}
         self._latest: dict[str, Anomaly] = {}
         self.counts = Counts()
-        self.finding_stage = FindingStage(self._policies, clock, partitions)
+        self.finding_stage = FindingStage(self._policies, keys, clock, partitions)
 
     def event_stage(self, partition: int) -> EventStage:
         stage = self._stages.get(partition)

@@ -25,7 +25,7 @@ class RefusalLimits:
 
 @dataclass(frozen=True)
 class DormancyLimits:
-    """How long a key may lie unused and be used again; see `detections.dormant_key_awakes`."""
+    """How long a key may lie unused; see `detections.dormant_key_awakes` and `dormant_privileged_key`."""
 
     days: int = 90
 

@@ -17,6 +17,7 @@ from keytrail.stream.detections import (
     clock_skew,
     denials_then_success,
     dormant_key_awakes,
+    dormant_privileged_key,
     escalation_path,
     expired_exception,
     flapping,
@@ -197,7 +198,7 @@ CONDUCT_RULES: tuple[ConductRule, ...] = (
 
 # Rules that are asked in other ways: of signatures, of grants by a key that is gone, of what a subject holds,
 # of a rule that failed, of what the policy says of a finding, of services
-# that report no more, of uses that nobody reviewed.
+# that report no more, of uses that nobody reviewed, of keys that nobody uses.
 _OTHERS = (
     forged_event.INVALID,
     forged_event.MISSING,
@@ -213,6 +214,7 @@ _OTHERS = (
     expired_exception.RULE,
     audit_silence.RULE,
     break_glass_unreviewed.RULE,
+    dormant_privileged_key.RULE,
 )
 
 RULES: dict[str, Rule] = {

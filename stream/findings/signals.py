@@ -151,8 +151,8 @@ def carrier(
 def routing_key(signal: Signal) -> str:
     """What a signal's record is keyed by: its entity, or the team where peers or roles come together.
 
-    What does not come has one place (`silence.watch`, `reviews.watch`).  A decision on a finding goes to
-    where the finding is; one on an exception that is over, to where what it covered is.
+    What does not come has one place (`silence.watch`, `reviews.watch`, `dormancy.watch`).  A decision on a
+    finding goes to where the finding is; one on an exception that is over, to where what it covered is.
     """
     if signal.profile is not None:
         return f"team:{signal.profile.team}"
@@ -160,7 +160,7 @@ def routing_key(signal: Signal) -> str:
         rule, cause = signal.rule, signal.cause
         if rule == "expired_exception":
             rule, _, cause = cause.partition(" ")
-        if rule in ("audit_silence", "break_glass_unreviewed"):
+        if rule in ("audit_silence", "break_glass_unreviewed", "dormant_privileged_key"):
             return ATTENDANCE
         team = {"role_sprawl": cause, "role_explosion": signal.entity}.get(rule)
         return signal.entity if team is None else f"team:{team}"

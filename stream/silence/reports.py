@@ -3,14 +3,25 @@
 A service is told once an hour, with the first event; what was told is remembered a while, in memory alone,
 and telling it again changes nothing.  With them goes how far the partition is.  Events that come more than
 `LATENESS` hours behind that are no reports: an hour that all partitions are past is complete.  Uses of
-break-glass keys, by the minute, and decisions on them are told as well: they are judged by the same hours.
+break-glass keys, by the minute, and decisions on them are told as well: they are judged by the same hours. So
+is the first use of a privileged key on a day, however late it comes.
 
 `at` is when an event happened, and no later than it came (`time_of`): clocks that are ahead move nothing.
 """
 
 from collections.abc import Iterator
 
-from keytrail.schemas.records import Attendance, Event, GlassMoments, Micros, Occurrence, Report, Signal
+from keytrail.schemas.records import (
+    Attendance,
+    Event,
+    GlassMoments,
+    Micros,
+    Occurrence,
+    PrivilegedUse,
+    Report,
+    Signal,
+)
+from keytrail.stream.conduct.tallies import DAY
 from keytrail.stream.detections import break_glass_unreviewed, break_glass_use
 from keytrail.stream.findings.signals import ATTENDANCE, capped, carrier
 from keytrail.stream.silence import progress
@@ -20,6 +31,7 @@ from keytrail.stream.stages.store import StateChange, StateStore
 _MOST_TOLD = 50_000
 _MOST_SERVICES = 500  # of one signal: with the longest names some 1 MB
 _CLOCKS_DIFFER = 1  # hour: by less, from one broker that leads a partition to the next
+_MOST_USES = 1_000  # of one signal: with the longest names some 700 kB
 _STATE = "here"
 # The findings on which a decision is a review of a break-glass key's use.
 _REVIEWED = frozenset({break_glass_use.RULE.name, break_glass_unreviewed.RULE.name})
@@ -36,6 +48,8 @@ class Reports:
         self._told: dict[tuple[str, int], _At] = {}
         self._open: dict[str, dict[int, _At]] = {}
         self._glass: dict[str, tuple[dict[int, _At], list[_At]]] = {}
+        self._days: dict[tuple[str, int], _At] = {}
+        self._privileged: dict[tuple[str, int], _At] = {}
         self._told_hour = progress.NOT_YET
 
     @property
@@ -74,6 +88,16 @@ class Reports:
         """The event is a use of this break-glass key."""
         self._glass_moment(key_id, (at, event.event_id), is_review=False)
 
+    def use_privileged(self, key_id: str, event: Event, at: Micros) -> None:
+        """The event is a use of this privileged key."""
+        place, use = (key_id, at // DAY), (at, event.event_id)
+        told = self._days.get(place)
+        if told is not None and told <= use:
+            return
+        if len(self._days) >= _MOST_TOLD:
+            self._days.clear()
+        self._days[place] = self._privileged[place] = use
+
     def decide(self, decided: Signal, event: Event, at: Micros) -> None:
         """The event is a decision on a finding; on one of a break-glass key it is a review."""
         if decided.rule in _REVIEWED:
@@ -101,6 +125,12 @@ class Reports:
         self._glass.clear()
         return glass
 
+    def _take_privileged(self) -> Iterator[list[PrivilegedUse]]:
+        uses = [PrivilegedUse(capped(key_id), *at) for (key_id, _), at in self._privileged.items()]
+        self._privileged.clear()
+        for start in range(0, len(uses), _MOST_USES):
+            yield uses[start : start + _MOST_USES]
+
     def signals(self, policy_version: str) -> Iterator[Signal]:
         """What was not told yet; services are judged by the policy of their latest report."""
         reports = [
@@ -112,6 +142,9 @@ class Reports:
             yield _signal(
                 Attendance(self._partition, self._told_hour, [], self._take_glass()), policy_version
             )
+        for uses in self._take_privileged():
+            attendance = Attendance(self._partition, self._told_hour, [], privileged=uses)
+            yield _signal(attendance, policy_version)
         reached = self._progress().reached
         for start in range(0, len(reports), _MOST_SERVICES):
             # Only with the last of them is the hour complete.
@@ -136,5 +169,6 @@ def _signal(attendance: Attendance, policy_version: str) -> Signal:
     told = [report.events for report in attendance.reports]
     told += [[*moments.uses, *moments.reviews] for moments in attendance.glass]
     times = [at.occurred_at for events in told for at in events]
+    times += [use.occurred_at for use in attendance.privileged]
     count = len(times)
     return carrier(ATTENDANCE, "stream", ATTENDANCE, times, count, policy_version, attendance=attendance)

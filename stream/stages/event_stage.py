@@ -239,10 +239,13 @@ class EventStage:
             if event.grants_role:
                 self._grants.note(name, event)
             self._grants.judge_ended(judge, book)
-        if key.key is not None and key.key.break_glass:
-            self._reports.use(key.key.key_id, event, at)
-        if key.key is not None and judge.judges_conduct:
-            self._tallies.note(event, key.key, judge.place(event, key.key))
+        if key.key is not None:
+            if key.key.break_glass:
+                self._reports.use(key.key.key_id, event, at)
+            elif judge.watches(key):
+                self._reports.use_privileged(key.key.key_id, event, at)
+            if judge.judges_conduct:
+                self._tallies.note(event, key.key, judge.place(event, key.key))
         findings = []
         for verdict in (*of_key, *judge.by_itself(event, key)):
             book.add(verdict, event)

@@ -5,6 +5,7 @@ Knows no Kafka, like the first.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from keytrail.schemas.ledger import FINDING_LEDGER
 from keytrail.schemas.records import Anomaly, Micros, Profile, Signal, Tally, Triage
@@ -16,8 +17,10 @@ from keytrail.stream.conduct.watch import ConductWatch
 from keytrail.stream.custom.rule import rule_of
 from keytrail.stream.detections import expired_exception
 from keytrail.stream.detections.role_sprawl import sprawls
+from keytrail.stream.dormancy.watch import DormancyWatch
 from keytrail.stream.findings import findings, triage
 from keytrail.stream.findings.findings import Finding
+from keytrail.stream.keys.keys import KeyDirectory
 from keytrail.stream.policies.exemptions import exemption_of, lapsed_exemption, named, next_end, told_with
 from keytrail.stream.policies.policy import Exemption
 from keytrail.stream.policies.timeline import Timeline
@@ -42,7 +45,9 @@ class FindingStage:
     of the events it comes from.  Exceptions are those of the latest policy, from when the worker knows it.
     """
 
-    def __init__(self, policies: Timeline, clock: Callable[[], Micros], partitions: int = 1) -> None:
+    def __init__(
+        self, policies: Timeline, keys: KeyDirectory, clock: Callable[[], Micros], partitions: int = 1
+    ) -> None:
         """`partitions`: of the events topic; what is judged in time waits for all of them."""
         self._policies = policies
         self._exceptions = policies.latest.exceptions
@@ -57,6 +62,7 @@ class FindingStage:
         self._census = RoleCensus()
         self._silence = SilenceWatch(policies, partitions)
         self._reviews = ReviewWatch(policies)
+        self._dormancy = DormancyWatch(policies, keys)
         self._candidates_of: dict[str, set[str]] = {}
         self._untold: dict[str, None] = {}
         self._exempt: set[str] = set()  # told as suppressed
@@ -78,6 +84,8 @@ class FindingStage:
             self._silence.restore(key, value)
         elif key.startswith(self._reviews.prefix):
             self._reviews.restore(key, value)
+        elif self._dormancy.keeps(key):
+            self._dormancy.restore(key, value)
         elif key.startswith(self._watched.prefix):
             self._watched.restore(key, value)
         elif key.startswith(self._candidates.prefix):
@@ -109,7 +117,9 @@ class FindingStage:
                 touched.update(dict.fromkeys(self._take(signal)))
         for some in tallied.values():
             touched.update(dict.fromkeys(self._take_tallies(some)))
-        for found in (*self._silence.judge(), *self._reviews.judge(self._silence.until())):
+        until = self._silence.until()
+        in_time = (self._silence.judge(), self._reviews.judge(until), self._dormancy.judge(until))
+        for found in chain.from_iterable(in_time):
             touched.update(dict.fromkeys(self._apply(found)))
         anomalies = []
         for name in touched:
@@ -155,6 +165,11 @@ class FindingStage:
         """The events topic has so many; before the first batch."""
         self._silence.partitions = partitions
 
+    def asks_for_keys(self, signals: Iterable[Signal]) -> bool:
+        """True where the directory should be as fresh as the topic of keys before these are processed."""
+        told = (signal.attendance for signal in signals)
+        return any(one is not None and self._dormancy.may_end_a_day(one.hour) for one in told)
+
     @property
     def has_untold(self) -> bool:
         return (
@@ -173,6 +188,7 @@ class FindingStage:
             yield self._decide(signal, signal.triage)
         elif signal.attendance is not None:
             self._silence.take(signal.attendance, signal.policy_version)
+            self._dormancy.take(signal.attendance, signal.policy_version)
             for moments in signal.attendance.glass:
                 self._reviews.take(moments, signal.policy_version)
         elif signal.profile is not None:
@@ -321,7 +337,7 @@ class FindingStage:
         # The ledger comes last: a check finds it at the end of the changelog.
         stores = (
             *(self._findings, self._teams, self._candidates),
-            *(self._watched, self._census, self._silence, self._reviews, self._triages),
+            *(self._watched, self._census, self._silence, self._reviews, self._dormancy, self._triages),
         )
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 

@@ -8,7 +8,12 @@ from keytrail.schemas.records import Event, Key
 from keytrail.stream.access.access import Change, SubjectAccess
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.custom.rule import CustomJudge
-from keytrail.stream.detections import forged_event, impossible_travel, orphaned_access
+from keytrail.stream.detections import (
+    dormant_privileged_key,
+    forged_event,
+    impossible_travel,
+    orphaned_access,
+)
 from keytrail.stream.detections.catalogue import (
     CONDUCT_RULES,
     EVENT_RULES,
@@ -48,6 +53,8 @@ class Judge:
         off = {setting.name for setting in policy.rules if not setting.enabled}
         # Where all of these are off, nobody has to tell what keys do.
         self.judges_conduct = any(rule.rule.name not in off for rule in CONDUCT_RULES)
+        # Or when privileged ones are used, where this one is.
+        self._watches_rests = dormant_privileged_key.RULE.name not in off
         # And where people's keys are used, where this one is.
         self._places = None if impossible_travel.RULE.name in off else Places(policy.travel.places)
         self._of_grants = () if orphaned_access.RULE.name in off else (orphaned_access.judge,)
@@ -91,6 +98,20 @@ class Judge:
     def place(self, event: Event, key: Key) -> str | None:
         """Where the key was used, if rules over it ask that."""
         return self._places.of(event) if self._places is not None and key.kind == "human" else None
+
+    def is_watched(self, key: Key) -> bool:
+        """Whether it matters for how long the key lies unused."""
+        return self._watches_rests and dormant_privileged_key.concerns(key, self._policy)
+
+    def watches(self, key: KeyAtEvent) -> bool:
+        """The same of an event's key; worked out once."""
+        if key.key is None or not key.traits.is_scoped:
+            return False
+        name = ("watched", self.policy_version)
+        known = key.remembered.get(name)
+        if known is None:
+            known = key.remembered[name] = self.is_watched(key.key)
+        return known
 
     def conduct(self, conduct: Conduct, kinds: Set[str]) -> list[Verdict]:
         """What the rules say of what one key did, of which deeds of these kinds are new."""

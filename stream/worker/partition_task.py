@@ -322,9 +322,16 @@ class FindingTask(PartitionTask):
     """A partition of the signals topic."""
 
     def __init__(
-        self, context: TaskContext, partition: int, stage: FindingStage, reader: SignalReader, at_hand: Slot
+        self,
+        context: TaskContext,
+        partition: int,
+        stage: FindingStage,
+        reader: SignalReader,
+        keys: KeyFeed,
+        at_hand: Slot,
     ) -> None:
         self._stage = stage
+        self._keys = keys
         self._reader = reader
         super().__init__(context, SIGNALS, partition, FINDING_STATE, at_hand)
 
@@ -348,6 +355,8 @@ class FindingTask(PartitionTask):
         if not all(map(self._context.policies.knows, versions)):
             # Another worker has read them already.
             self._context.learn_policies()
+        if self._stage.asks_for_keys(one.signal for one in found):
+            self._keys.catch_up()
         return found, dead
 
     def _in_hand(self, found: Iterable[Found]) -> Iterator[Signal]:

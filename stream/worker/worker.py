@@ -222,9 +222,9 @@ class Worker:
             stage = EventStage(tp.partition, reader, self._directory, self._policies, wall_clock, at_hand)
             return EventTask(context, tp.partition, stage, self._keys, at_hand)
         at_hand = self._at_hand.slot(is_event=False, partition=tp.partition)
-        findings = FindingStage(self._policies, wall_clock)
+        findings = FindingStage(self._policies, self._directory, wall_clock)
         signals = SignalReader(self._registry, wall_clock, at_hand)
-        return FindingTask(context, tp.partition, findings, signals, at_hand)
+        return FindingTask(context, tp.partition, findings, signals, self._keys, at_hand)
 
     def _masters(self) -> MasterSource:
         """The master secrets as they are now; where the file cannot be used, events wait."""

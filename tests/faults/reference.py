@@ -37,7 +37,7 @@ class Reference:
         policies = Timeline(Policy())
         reader: EventReader = None  # type: ignore[assignment]  # events come read
         self._events = EventStage(0, reader, directory, policies, lambda: self._now, Slot())
-        self._findings = FindingStage(policies, lambda: self._now)
+        self._findings = FindingStage(policies, directory, lambda: self._now)
         self._current: dict[str, Anomaly] = {}
         self._offset = 0
 

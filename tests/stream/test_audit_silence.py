@@ -238,7 +238,7 @@ class Stages:
             for key, value in state.items():
                 stage.restore(key, value)
             self._events.append(stage)
-        self._findings = FindingStage(self._policies, lambda: LATER, len(self._logs))
+        self._findings = FindingStage(self._policies, KeyDirectory(), lambda: LATER, len(self._logs))
         for key, value in self._found.items():
             self._findings.restore(key, value)
 

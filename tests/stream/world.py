@@ -98,7 +98,7 @@ class World:
             self.directory.apply(known)
         reader = EventReader(FixedRegistry(), clock, Slot(), masters)  # type: ignore[arg-type]
         self.events = EventStage(0, reader, self.directory, self.policies, clock, Slot())
-        self.findings = FindingStage(self.policies, clock)
+        self.findings = FindingStage(self.policies, self.directory, clock)
         self.anomalies: list[Anomaly] = []
         self.changelog: list[tuple[bytes, bytes | None]] = []
         self.finding_changelog: list[tuple[bytes, bytes | None]] = []
