@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from conduct_judge import ConductJudge
+from dormancy_judge import DormancyJudge
 from grants_judge import GrantsJudge
 from reviews_judge import ReviewsJudge
 from silence_judge import SilenceJudge
@@ -91,17 +92,21 @@ class _Judge:
         self._grants = GrantsJudge(self._keys)
         self._silence = SilenceJudge()
         self._reviews = ReviewsJudge()
+        self._dormancy = DormancyJudge({key.key_id: key for key in self._keys.values()}.values())
 
     def judge(self, events: Iterable[Event]) -> set[Finding]:
         for event in events:
             self._silence.note(event)
-            self._reviews.note(event, self._keys.get(event.key_id or event.key_alias or ""))
+            key = self._keys.get(event.key_id or event.key_alias or "")
+            self._reviews.note(event, key)
+            self._dormancy.note(event, key)
             self._by_key(event)
             self._by_act(event)
             self._by_state(event)
             self._grants.note(event)
         conduct, grants = self._conduct.findings(), self._grants.findings()
-        return self._found | conduct | grants | {*self._silence.findings(), *self._reviews.findings()}
+        absent = {*self._silence.findings(), *self._reviews.findings(), *self._dormancy.findings()}
+        return self._found | conduct | grants | absent
 
     def _find(self, rule: str, entity_type: str, entity: str, cause: str = "") -> None:
         self._found.add(Finding(rule, entity_type, entity, cause))

@@ -45,6 +45,7 @@ RULES = {
     "impossible_travel",
     "audit_silence",
     "break_glass_unreviewed",
+    "dormant_privileged_key",
 }
 
 

@@ -25,8 +25,7 @@ def slow_grants(stage: Stage, day: int) -> None:
 
 
 def grants_by_a_provisioner(stage: Stage, day: int) -> None:
-    scope = Scope(actions=("grant", "revoke"))
-    key, events = _changes(stage, day, "grant", _MANY, 12 * SECOND, scope)
+    key, events = _changes(stage, day, "grant", _MANY, 12 * SECOND, provisions=True)
     stage.spare("provisioning_burst", "key", key.key_id, "", events, "many, by a key that is for it")
 
 
@@ -56,11 +55,17 @@ def _changes(
     action: str,
     many: int,
     apart: int,
-    scope: Scope | None = None,
     outcome: str = "success",
+    *,
+    provisions: bool = False,
 ) -> tuple[Key, list[Event]]:
-    """So many changes by one key, of the access of people of a project."""
+    """So many changes by one key, of the access of people of a project.
+
+    `provisions`: the key is for it, and for the team's daily roles alone.
+    """
     member = newcomer(stage)
+    daily = tuple(role.name for role in member.team.roles.daily)
+    scope = Scope(actions=("grant", "revoke"), roles=daily) if provisions else None
     key = stage.further_key(member, "for the move to the new project", scope=scope)
     role, ticket, begin = stage.rng.choice(member.team.roles.daily), stage.scribe.ticket(), stage.moment(day)
     events = [

@@ -8,6 +8,7 @@ from keytrail.producers.simulation.injections import (
     bursts,
     coming_and_going,
     credentials,
+    dormancy,
     duties,
     environments,
     explosion,
@@ -197,6 +198,15 @@ KINDS = (
     Kind(
         (reviews.never_reviewed, reviews.reviewed_too_late, reviews.used_again_after_the_review),
         (reviews.reviewed_in_time, key_use.ordinary_key_used_like_it),
+    ),
+    Kind(
+        (dormancy.lies_after_its_use, dormancy.never_used, dormancy.lies_and_awakes),
+        (
+            dormancy.ordinary_key,
+            dormancy.used_on_the_last_day,
+            dormancy.break_glass,
+            dormancy.revoked_in_time,
+        ),
     ),
 )
 
