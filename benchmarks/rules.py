@@ -1,8 +1,8 @@
 """What each rule costs: asked about a simulated company's events, without reading, storing or telling.
 
-What keys do, and which services report, is measured apart: drawing it together in the event stage, and
-judging it in the finding stage.  How much of it is told depends on how often a key is used, and a service
-reports: the simulated half year is squeezed into two days.
+What keys do, which services report, and which privileged keys are used, is measured apart: drawing it
+together in the event stage, and judging it in the finding stage.  How much of it is told depends on how often
+a key is used, and a service reports: the simulated half year is squeezed into two days.
 
 python -m benchmarks.rules
 """
@@ -17,11 +17,13 @@ from keytrail.stream.access.access import Change, SubjectAccess
 from keytrail.stream.conduct.tallies import Tallies
 from keytrail.stream.conduct.watch import ConductWatch
 from keytrail.stream.detections.catalogue import EVENT_RULES, RULES_BY_CHANGE, EventRule, SubjectRule
+from keytrail.stream.dormancy.watch import DormancyWatch
 from keytrail.stream.keys.keys import KeyAtEvent, KeyDirectory, KeyTraits
 from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.silence.reports import Reports
 from keytrail.stream.silence.watch import SilenceWatch
+from keytrail.stream.stages.judging import Judge
 from keytrail.stream.worker.memory import calm_collector
 
 EVENTS = 50_000
@@ -58,6 +60,9 @@ def run() -> Iterator[Result]:
     yield measure("which services report, told", EVENTS, lambda: lambda: _report(squeezed))
     reports = _report(squeezed)
     yield measure("which services report, judged", EVENTS, lambda: lambda: _miss(reports))
+    yield measure("which privileged keys are used, told", EVENTS, lambda: lambda: _use(squeezed))
+    uses = [*reports, *_use(squeezed)]
+    yield measure("which privileged keys are used, judged", EVENTS, lambda: lambda: _lie(directory, uses))
     for rule in EVENT_RULES:
         yield measure(_name(rule.judge), EVENTS, lambda rule=rule: _asking(asked, [rule], frozenset()))
     for of_subject in sorted(of_subjects, key=_name):
@@ -113,6 +118,26 @@ def _miss(reports: list[Signal]) -> None:
         watch.take_changes()
 
 
+def _use(asked: Asked) -> list[Signal]:
+    reports, judge = Reports(0), Judge(_POLICY)
+    told = []
+    for start in range(0, len(asked), _BATCH):
+        for event, key in asked[start : start + _BATCH]:
+            if key.key is not None and judge.watches(key):
+                reports.use_privileged(key.key.key_id, event, event.occurred_at)
+        told += reports.signals(_POLICY.version)
+    return told
+
+
+def _lie(directory: KeyDirectory, uses: list[Signal]) -> None:
+    watch = DormancyWatch(Timeline(_POLICY), directory)
+    for signal in uses:
+        if signal.attendance is not None:
+            watch.take(signal.attendance, _POLICY.version)
+            tuple(watch.judge(signal.attendance.hour))
+        watch.take_changes()
+
+
 def _name(judge: Callable[..., object]) -> str:
     return judge.__module__.rpartition(".")[2]
 
@@ -146,9 +171,9 @@ def main() -> None:
     calm_collector()  # as the worker has it
     results = list(run())
     base, first, whole = (result.cpu_s_per_100k for result in results[:3])
-    costs = [(result.stage, result.cpu_s_per_100k) for result in results[3:7]]
+    costs = [(result.stage, result.cpu_s_per_100k) for result in results[3:9]]
     whole += sum(cost for _, cost in costs)
-    costs += [(result.stage, result.cpu_s_per_100k - base) for result in results[7:]]
+    costs += [(result.stage, result.cpu_s_per_100k - base) for result in results[9:]]
     costs += [("the first rules", first - base), ("the whole catalogue", whole - base)]
     ratio = (whole - base) / (first - base)
     lines = ["| rule | CPU s per 100,000 events |", "|---|---|"]
