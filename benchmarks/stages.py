@@ -17,7 +17,7 @@ from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.reading.reading import EventReader
 from keytrail.stream.reading.signed import read_signature
 from keytrail.stream.reading.source import Record, SourceRecord
-from keytrail.stream.stages.event_stage import EventStage
+from keytrail.stream.stages.event_stage import EventBatch, EventStage
 from keytrail.stream.stages.finding_stage import FindingStage
 from keytrail.stream.stages.seen import SeenIds
 from keytrail.stream.worker.at_hand import Slot
@@ -104,13 +104,18 @@ def _seeing(events: Sequence[Event]) -> Callable[[], object]:
 
 def _judging(stage: EventStage, records: Sequence[SourceRecord]) -> Callable[[], object]:
     batches = [stage.read(batch) for batch in _batches(records)]
-    return lambda: [stage.process(batch) for batch in batches]
+    return lambda: [_take(stage, batch) for batch in batches]
 
 
 def _whole(stage: EventStage, records: Sequence[SourceRecord]) -> Callable[[], object]:
-    return lambda: [stage.process(stage.read(batch)) for batch in _batches(records)]
+    return lambda: [_take(stage, stage.read(batch)) for batch in _batches(records)]
+
+
+def _take(stage: EventStage, batch: EventBatch) -> tuple[object, object]:
+    """What a worker takes of a batch."""
+    return stage.process(batch).enriched, stage.take_changes()
 
 
 def _finding(signals: Sequence[Signal]) -> Callable[[], object]:
     stage = FindingStage(Timeline(Policy()), KeyDirectory(), lambda: _FUTURE)
-    return lambda: stage.process(signals)
+    return lambda: (stage.process(signals), stage.take_changes())

@@ -6,7 +6,7 @@ uses: live, a key counts as it was when it was used.
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from keytrail.stream.reading.schema_source import SchemaTexts
 from keytrail.stream.reading.signed import MasterSource, no_masters
 from keytrail.stream.reading.source import SourceRecord
 from keytrail.stream.stages.event_stage import EventBatch, EventOutput, EventStage
-from keytrail.stream.stages.finding_stage import FindingOutput, FindingStage
+from keytrail.stream.stages.finding_stage import FindingStage
 from keytrail.stream.stages.store import StateChange
 from keytrail.stream.worker.at_hand import Slot
 
@@ -73,6 +73,7 @@ class Backtest:
         self._clock = clock
         self._stages: dict[int, EventStage] = {}
         self._latest: dict[str, Anomaly] = {}
+        self._departures: list[StateChange] = []
         self.counts = Counts()
         self.finding_stage = FindingStage(self._policies, keys, clock, partitions)
 
@@ -83,8 +84,8 @@ class Backtest:
             self._stages[partition] = stage
         return stage
 
-    def take(self, past: Sequence[PastRecord]) -> Changes:
-        """The next records, each partition's in offset order; what changed.
+    def take(self, past: Sequence[PastRecord]) -> None:
+        """The next records, each partition's in offset order.
 
         Raises `UnavailableError` where a schema is needed and the registry is away.
         """
@@ -94,22 +95,25 @@ class Backtest:
         # All are read before any is judged: where reading fails, nothing has changed.
         batches = {partition: self.event_stage(partition).read(some) for partition, some in records.items()}
         outputs = {partition: self._process(partition, batch) for partition, batch in batches.items()}
-        changes = {partition: list(output.changes) for partition, output in outputs.items()}
         # Each partition's in its own order, and among each other by time.
         signals = (output.signals for output in outputs.values())
         merged = heapq.merge(*signals, key=lambda signal: signal.last_seen)
-        findings = self._keep(self.finding_stage.process(merged))
+        self._keep(self.finding_stage.process(merged))
         for partition, some in records.items():
             for output in self._judge_anew(partition, some):
-                changes[partition] += output.changes
-                findings += self._keep(self.finding_stage.process(output.signals))
-        departures = [change for output in outputs.values() for change in output.departures]
-        return Changes(changes, findings, departures)
+                self._keep(self.finding_stage.process(output.signals))
+        self._departures += [change for output in outputs.values() for change in output.departures]
+
+    def take_changes(self) -> Changes:
+        """What changed since the last call; it is kept in a smaller form from now on."""
+        departures, self._departures = self._departures, []
+        events = {partition: stage.take_changes() for partition, stage in self._stages.items()}
+        return Changes(events, self.finding_stage.take_changes(), departures)
 
     def _process(self, partition: int, batch: EventBatch) -> EventOutput:
         output = self.event_stage(partition).process(batch)
         self.counts.records += len(batch.offsets)
-        self.counts.events += len(output.enriched)
+        self.counts.events += sum(len(stretch.events) for stretch in output.stretches)
         self.counts.duplicates += output.duplicates
         self.counts.dead += len(output.dead)
         return output
@@ -125,9 +129,8 @@ class Backtest:
         self._keep(self.finding_stage.settle())
         return list(self._latest.values())
 
-    def _keep(self, output: FindingOutput) -> list[StateChange]:
-        self._latest.update((anomaly.anomaly_id, anomaly) for anomaly in output.anomalies)
-        return output.changes
+    def _keep(self, anomalies: Iterable[Anomaly]) -> None:
+        self._latest.update((anomaly.anomaly_id, anomaly) for anomaly in anomalies)
 
 
 class _ReadOnly:

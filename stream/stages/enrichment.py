@@ -1,7 +1,8 @@
 """Joining an event with its key: what is added behind the event's own bytes."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from keytrail.schemas import avro
 from keytrail.schemas.records import Key, Micros
@@ -12,8 +13,16 @@ from keytrail.stream.reading.reading import Readable
 _MOST_KEYS = 10_000  # whose part is kept encoded
 
 
+class Judged(NamedTuple):
+    """An event as it was judged: by what of its key, and the names of the rules that found something."""
+
+    read: Readable
+    key: KeyAtEvent
+    findings: tuple[str, ...]
+
+
 class Enricher:
-    """Makes enriched values of one partition.  Not thread-safe.
+    """Makes enriched records of one partition.  Not thread-safe.
 
     The enrichment's fields stand in three groups: what the key says and what was found, each encoded once
     for all events that share it, and where and when.
@@ -27,21 +36,18 @@ class Enricher:
         self._keys: dict[tuple[str, str, str], tuple[Key | None, bytes]] = {}
         self._found: dict[tuple[str, ...], bytes] = {}
 
-    @staticmethod
-    def where_and_when(offsets: Sequence[int], at: Micros) -> list[bytes]:
-        """The last group of each of these events, all of them enriched at one time."""
-        when = zigzag(at)
-        return [where + when for where in zigzags(offsets)]
+    def enrich(self, events: Sequence[Judged], at: Micros) -> Iterator[tuple[bytes, bytes]]:
+        """(key, value) for the enriched topic, all of one time.
 
-    def enrich(
-        self, read: Readable, key: KeyAtEvent, findings: Sequence[str], where_and_when: bytes
-    ) -> bytes:
-        """The value for the enriched topic: wire header, the event's datum as it came, the enrichment."""
-        about_key, found = (
-            self._about_key(key.status, key.key, read.signed.state),
-            self._about_findings(tuple(findings)),
-        )
-        return b"".join((read.enriched_frame, read.datum, about_key, found, where_and_when))
+        A value is a wire header, the event's datum as it came, and the enrichment.
+        """
+        when = zigzag(at)
+        offsets = zigzags([event.read.offset for event in events])
+        for (read, key, findings), where in zip(events, offsets, strict=True):
+            about_key = self._about_key(key.status, key.key, read.signed.state)
+            found = self._about_findings(findings)
+            value = b"".join((read.enriched_frame, read.datum, about_key, found, where, when))
+            yield read.event.whose.encode(), value
 
     def _about_key(self, status: str, key: Key | None, signature: str) -> bytes:
         name = (status, "" if key is None else key.key_id, signature)

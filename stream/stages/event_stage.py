@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from keytrail.schemas.applied import is_announcement
 from keytrail.schemas.ledger import EVENT_LEDGER
@@ -26,7 +27,7 @@ from keytrail.stream.reading.reading import EventReader, Readable, Unreadable
 from keytrail.stream.reading.source import SourceRecord
 from keytrail.stream.silence.reports import Reports
 from keytrail.stream.stages.dead_share import DeadShare
-from keytrail.stream.stages.enrichment import Enricher
+from keytrail.stream.stages.enrichment import Enricher, Judged
 from keytrail.stream.stages.grants import KeyGrants
 from keytrail.stream.stages.judging import Judge
 from keytrail.stream.stages.ledger import EventBook, Page
@@ -67,17 +68,29 @@ class EventBatch:
 
 @dataclass(frozen=True)
 class EventOutput:
-    """What a batch gives: (key, value) of enriched records in order, signals, dead letters, state changes.
+    """What a batch gives: its events in stretches of one policy, signals, dead letters.
 
     `departures` are records of the topic that all partitions hear of.
     """
 
-    enriched: list[tuple[bytes, bytes]]
+    stretches: list["Stretch"]
     signals: list[Signal]
     dead: list[DeadLetter]
-    changes: list[StateChange]
     duplicates: int
     departures: list[StateChange]
+
+    @property
+    def enriched(self) -> list[tuple[bytes, bytes]]:
+        """(key, value) of enriched records, in order; made when asked for, before the next batch."""
+        return [made for some in self.stretches for made in some.enricher.enrich(some.events, some.at)]
+
+
+class Stretch(NamedTuple):
+    """Events that one policy counted for, and when they were judged."""
+
+    events: list[Judged]
+    enricher: Enricher
+    at: Micros
 
 
 class EventStage:
@@ -146,11 +159,11 @@ class EventStage:
         is_new = self._seen.add([read.event.event_id.lower() for read in batch.readable])
         fresh = [read for read, new in zip(batch.readable, is_new, strict=True) if new]
         offsets = [read.offset for read in fresh]
-        enriched: list[tuple[bytes, bytes]] = []
+        stretches: list[Stretch] = []
         signals: list[Signal] = []
         for policy, begin, end in self._policies.stretches(self._partition, offsets):
-            some_enriched, some_signals = self._process_stretch(fresh[begin:end], policy)
-            enriched += some_enriched
+            stretch, some_signals = self._process_stretch(fresh[begin:end], policy)
+            stretches.append(stretch)
             signals += some_signals
         self._at_hand.clear()
         duplicates = len(is_new) - len(fresh)
@@ -166,24 +179,19 @@ class EventStage:
         )
         departures = [record_of(subject, left) for subject, left in self._departures.items()]
         self._departures.clear()
-        return EventOutput(enriched, signals, batch.dead, self._take_changes(), duplicates, departures)
+        return EventOutput(stretches, signals, batch.dead, duplicates, departures)
 
-    def _process_stretch(
-        self, reads: Sequence[Readable], policy: Policy
-    ) -> tuple[list[tuple[bytes, bytes]], list[Signal]]:
-        """Enriched events and signals of events that one policy counts for."""
+    def _process_stretch(self, reads: Sequence[Readable], policy: Policy) -> tuple[Stretch, list[Signal]]:
+        """Events that one policy counts for, and their signals."""
         judge, enricher = self._by(policy)
         book = SignalBook(policy.version)
         decisions: list[Signal] = []
-        places = enricher.where_and_when([read.offset for read in reads], self._clock())
-        enriched = [
-            self._process_one(read, judge, enricher, book, decisions, place)
-            for read, place in zip(reads, places, strict=True)
-        ]
+        at = self._clock()
+        judged = [self._process_one(read, judge, book, decisions) for read in reads]
         if judge.judges_conduct:
             self._tallies.watch(min(read.event.occurred_at for read in reads))
         told = [*self._tallies.signals(policy.version), *self._reports.signals(policy.version)]
-        return enriched, book.signals() + told + decisions
+        return Stretch(judged, enricher, at), book.signals() + told + decisions
 
     def _by(self, policy: Policy) -> tuple[Judge, Enricher]:
         known = self._by_policy.get(policy.version)
@@ -209,22 +217,15 @@ class EventStage:
         reads = {read.offset: read for read in self._reader.read_batch(records) if isinstance(read, Readable)}
         signals = self._rejudge.judge(due.names, reads, self._clock())
         self._book.add_signals(len(signals))
-        return EventOutput([], signals, [], self._take_changes(), 0, [])
+        return EventOutput([], signals, [], 0, [])
 
-    def _take_changes(self) -> list[StateChange]:
+    def take_changes(self) -> list[StateChange]:
+        """What the changelog is to be told since the last call; until then what changed is kept unpacked."""
         # The ledger comes last: a check finds it at the end of the changelog.
         stores = (self._subjects, self._seen, self._uses, self._grants, self._tallies, self._reports)
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 
-    def _process_one(
-        self,
-        read: Readable,
-        judge: Judge,
-        enricher: Enricher,
-        book: SignalBook,
-        decisions: list[Signal],
-        place: bytes,
-    ) -> tuple[bytes, bytes]:
+    def _process_one(self, read: Readable, judge: Judge, book: SignalBook, decisions: list[Signal]) -> Judged:
         self._at_hand.mark(read.offset)
         event = read.event
         at = self._reports.time_of(event, read.arrived)
@@ -272,7 +273,7 @@ class EventStage:
         for verdict in judge.by_access(event, key, subject):
             book.add(verdict, event)
             findings.append(verdict.rule.name)
-        return whose.encode(), enricher.enrich(read, key, findings, place)
+        return Judged(read, key, tuple(findings))
 
     def _watch(self, batch: EventBatch) -> None:
         """Say so in the log where too much of what comes is dead, and where that is over."""

@@ -4,7 +4,7 @@ Knows no Kafka, like the first.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 from keytrail.schemas.ledger import FINDING_LEDGER
@@ -30,12 +30,6 @@ from keytrail.stream.stages.ledger import FindingBook
 from keytrail.stream.stages.store import StateChange, StateStore
 
 _FINDING, _TEAM, _CANDIDATE, _TRIAGE = "finding", "team", "candidate", "triage"
-
-
-@dataclass(frozen=True)
-class FindingOutput:
-    anomalies: list[Anomaly]
-    changes: list[StateChange]
 
 
 class FindingStage:
@@ -103,8 +97,8 @@ class FindingStage:
             else:
                 self._untold.pop(name, None)
 
-    def process(self, signals: Iterable[Signal]) -> FindingOutput:
-        """Take a batch in; the anomalies are those that should not wait until things are quiet."""
+    def process(self, signals: Iterable[Signal]) -> list[Anomaly]:
+        """Take a batch in; the anomalies given are those that should not wait until things are quiet."""
         began = self._clock()
         touched: dict[str, None] = {}
         taken = 0
@@ -129,9 +123,9 @@ class FindingStage:
             elif finding is not None and not self._is_told(name, finding):
                 self._untold[name] = None
         self._enter(began, signals=taken, anomalies=len(anomalies))
-        return FindingOutput(anomalies, self._take_changes())
+        return anomalies
 
-    def settle(self) -> FindingOutput:
+    def settle(self) -> list[Anomaly]:
         """Tell everything that has waited."""
         began = self._clock()
         if self._has_other_exceptions:
@@ -156,7 +150,7 @@ class FindingStage:
                 anomalies.append(self._tell(name, finding))
         self._untold.clear()
         self._enter(began, signals=0, anomalies=len(anomalies))
-        return FindingOutput(anomalies, self._take_changes())
+        return anomalies
 
     def _enter(self, began: Micros, *, signals: int, anomalies: int) -> None:
         self._book.enter(began, signals=signals, anomalies=anomalies, hours=self._silence.hours())
@@ -333,7 +327,8 @@ class FindingStage:
         self._untold.pop(name, None)
         return anomaly
 
-    def _take_changes(self) -> list[StateChange]:
+    def take_changes(self) -> list[StateChange]:
+        """What the changelog is to be told since the last call; until then what changed is kept unpacked."""
         # The ledger comes last: a check finds it at the end of the changelog.
         stores = (
             *(self._findings, self._teams, self._candidates),

@@ -68,7 +68,8 @@ class Judge:
     def by_key(self, event: Event, key: KeyAtEvent, signed: Signed) -> list[Verdict]:
         """What the rules say that look at the event's key, and at whether it is signed as it should be."""
         found = self._ask(self._concerned(event.action, key.traits)[0], event, key)
-        found += self._by_custom(self._custom_of_key, event, key, None)
+        if self._custom_of_key:
+            found += self._by_custom(self._custom_of_key, event, key, None)
         if signed is not UNSIGNED or self._signs:
             found += self._ask((forged_event.judge,), event, key, signed)
         return found
@@ -76,10 +77,14 @@ class Judge:
     def by_itself(self, event: Event, key: KeyAtEvent) -> list[Verdict]:
         """What the other rules say that need the event alone."""
         found = self._ask(self._concerned(event.action, key.traits)[1], event, key)
-        return found + self._by_custom(self._custom, event, key, None)
+        if self._custom:
+            found += self._by_custom(self._custom, event, key, None)
+        return found
 
     def by_access(self, event: Event, key: KeyAtEvent, subject: SubjectAccess | None) -> list[Verdict]:
         """What the policy's own rules say that ask what the subject holds, the event applied."""
+        if not self._custom_of_access:
+            return []
         return self._by_custom(self._custom_of_access, event, key, subject)
 
     def subject(self, event: Event, subject: SubjectAccess, change: Change, book: SignalBook) -> list[str]:
@@ -126,8 +131,6 @@ class Judge:
     def _by_custom(
         self, judges: Sequence[CustomJudge], event: Event, key: KeyAtEvent, subject: SubjectAccess | None
     ) -> list[Verdict]:
-        if not judges:
-            return []
         return self._ask([judge for judge in judges if judge.concerns(event.action)], event, key, subject)
 
     def _concerned(self, action: str, key: KeyTraits) -> _Judges:

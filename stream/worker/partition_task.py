@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from keytrail.schemas.records import DeadLetter, Signal
+from keytrail.schemas.records import Anomaly, DeadLetter, Signal
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import DEPARTURES, ENRICHED, EVENTS, FINDING_STATE, SIGNALS, SUBJECT_STATE, Topic
@@ -29,8 +29,8 @@ from keytrail.stream.findings.signal_reading import Found, SignalReader
 from keytrail.stream.keys.key_feed import KeyFeed
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.reading.source import SourceRecord
-from keytrail.stream.stages.event_stage import EventBatch, EventOutput, EventStage
-from keytrail.stream.stages.finding_stage import FindingOutput, FindingStage
+from keytrail.stream.stages.event_stage import EventBatch, EventStage
+from keytrail.stream.stages.finding_stage import FindingStage
 from keytrail.stream.stages.rejudging import Due
 from keytrail.stream.stages.store import StateChange
 from keytrail.stream.worker.again import read_again
@@ -288,7 +288,7 @@ class EventTask(PartitionTask):
             self._outbox.signals(output.signals),
             self._outbox.dead_letters(output.dead),
             self._outbox.changes(DEPARTURES, BY_KEY, output.departures),
-            self._outbox.changes(SUBJECT_STATE, self.partition, output.changes),
+            self._outbox.changes(SUBJECT_STATE, self.partition, self._stage.take_changes()),
         ]
 
     async def settle(self) -> None:
@@ -300,14 +300,17 @@ class EventTask(PartitionTask):
             if not due:
                 return
             with suppress(GivenUpError):
-                output = await self._patiently(partial(self._rejudge, due))
-                signals = self._outbox.signals(output.signals)
-                changes = self._outbox.changes(SUBJECT_STATE, self.partition, output.changes)
-                await self._submit([signals, changes], None)
+                signals, changes = await self._patiently(partial(self._rejudge, due))
+                outgoing = [
+                    self._outbox.signals(signals),
+                    self._outbox.changes(SUBJECT_STATE, self.partition, changes),
+                ]
+                await self._submit(outgoing, None)
 
-    def _rejudge(self, due: Due) -> EventOutput:
-        kafka = self._context.kafka
-        return self._stage.rejudge(due, list(read_again(kafka, EVENTS.name, self.partition, due.offsets)))
+    def _rejudge(self, due: Due) -> tuple[list[Signal], list[StateChange]]:
+        again = read_again(self._context.kafka, EVENTS.name, self.partition, due.offsets)
+        output = self._stage.rejudge(due, list(again))
+        return output.signals, self._stage.take_changes()
 
     def _read(self, records: Sequence[SourceRecord]) -> EventBatch:
         batch = self._stage.read(records)
@@ -345,9 +348,9 @@ class FindingTask(PartitionTask):
 
     async def _process(self, records: Sequence[SourceRecord]) -> list[Outgoing]:
         found, dead = await self._patiently(partial(self._read, records))
-        output = self._stage.process(self._in_hand(found))
+        anomalies = self._stage.process(self._in_hand(found))
         self._at_hand.clear()
-        return [*self._outgoing(output), self._outbox.dead_letters(dead)]
+        return [*self._outgoing(anomalies), self._outbox.dead_letters(dead)]
 
     def _read(self, records: Sequence[SourceRecord]) -> tuple[list[Found], list[DeadLetter]]:
         found, dead = self._reader.read(self.partition, records)
@@ -373,8 +376,8 @@ class FindingTask(PartitionTask):
                 return
             await self._submit(self._outgoing(self._stage.settle()), None)
 
-    def _outgoing(self, output: FindingOutput) -> list[Outgoing]:
+    def _outgoing(self, anomalies: list[Anomaly]) -> list[Outgoing]:
         return [
-            self._outbox.anomalies(output.anomalies),
-            self._outbox.changes(FINDING_STATE, self.partition, output.changes),
+            self._outbox.anomalies(anomalies),
+            self._outbox.changes(FINDING_STATE, self.partition, self._stage.take_changes()),
         ]

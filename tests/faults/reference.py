@@ -47,10 +47,10 @@ class Reference:
             Readable(event, b"", b"", offset) for offset, event in enumerate(events, self._offset)
         ]
         self._offset += len(events)
-        self._keep(self._findings.process(self._events.process(batch).signals).anomalies)
+        self._keep(self._findings.process(self._events.process(batch).signals))
 
     def findings(self) -> list[list[object]]:
-        self._keep(self._findings.settle().anomalies)
+        self._keep(self._findings.settle())
         return [
             [a.rule, a.entity, a.cause, a.status != "resolved", a.count, a.evidence]
             for a in self._current.values()

@@ -255,17 +255,18 @@ class Stages:
             for at, one in enumerate(some)
         ]
         output = self._events[partition].process(batch)
-        self._state[partition].update((change.key, change.value) for change in output.changes)
+        changes = self._events[partition].take_changes()
+        self._state[partition].update((change.key, change.value) for change in changes)
         return output.signals
 
     def take(self, signals: Iterable[Signal]) -> None:
-        output = self._findings.process(signals)
-        self._found.update((change.key, change.value) for change in output.changes)
-        self._latest.update((a.entity, a) for a in output.anomalies if a.rule == "audit_silence")
+        anomalies = self._findings.process(signals)
+        self._found.update((change.key, change.value) for change in self._findings.take_changes())
+        self._latest.update((a.entity, a) for a in anomalies if a.rule == "audit_silence")
 
     def rows(self) -> set[Row]:
-        output = self._findings.settle()
-        self._latest.update((a.entity, a) for a in output.anomalies if a.rule == "audit_silence")
+        anomalies = self._findings.settle()
+        self._latest.update((a.entity, a) for a in anomalies if a.rule == "audit_silence")
         return {
             (a.entity, a.status.replace("updated", "open"), a.count, a.policy_version, tuple(a.evidence))
             for a in self._latest.values()

@@ -121,7 +121,7 @@ class World:
     def send_records(self, some: Sequence[SourceRecord]) -> EventOutput:
         self._log |= {record.offset: record for record in some}
         output = self.events.process(self.events.read(some))
-        self.changelog += [(change.key, change.value) for change in output.changes]
+        self.changelog += [(change.key, change.value) for change in self.events.take_changes()]
         self.signal(output.signals)
         return output
 
@@ -131,7 +131,7 @@ class World:
             self.directory.apply(one)
         while due := self.events.due():
             output = self.events.rejudge(due, [self._log[offset] for offset in due.offsets])
-            self.changelog += [(change.key, change.value) for change in output.changes]
+            self.changelog += [(change.key, change.value) for change in self.events.take_changes()]
             self.signal(output.signals)
 
     def adopt_log(self, other: "World") -> None:
@@ -145,13 +145,13 @@ class World:
 
     def signal(self, signals: Iterable[Signal]) -> None:
         found = self.findings.process(signals)
-        self.anomalies += found.anomalies
-        self.finding_changelog += [(change.key, change.value) for change in found.changes]
+        self.anomalies += found
+        self.finding_changelog += [(change.key, change.value) for change in self.findings.take_changes()]
 
     def settle(self) -> None:
         found = self.findings.settle()
-        self.anomalies += found.anomalies
-        self.finding_changelog += [(change.key, change.value) for change in found.changes]
+        self.anomalies += found
+        self.finding_changelog += [(change.key, change.value) for change in self.findings.take_changes()]
 
     def current(self) -> dict[tuple[str, str, str], Anomaly]:
         """The latest record of each finding, once things are quiet."""
