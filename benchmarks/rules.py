@@ -21,6 +21,7 @@ from keytrail.stream.dormancy.watch import DormancyWatch
 from keytrail.stream.keys.keys import KeyAtEvent, KeyDirectory, KeyTraits
 from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
+from keytrail.stream.silence.progress import LATENESS
 from keytrail.stream.silence.reports import Reports
 from keytrail.stream.silence.watch import SilenceWatch
 from keytrail.stream.stages.judging import Judge
@@ -60,8 +61,10 @@ def run() -> Iterator[Result]:
     yield measure("which services report, told", EVENTS, lambda: lambda: _report(squeezed))
     reports = _report(squeezed)
     yield measure("which services report, judged", EVENTS, lambda: lambda: _miss(reports))
-    yield measure("which privileged keys are used, told", EVENTS, lambda: lambda: _use(squeezed))
-    uses = [*reports, *_use(squeezed)]
+    yield measure(
+        "the same, and which privileged keys are used, told", EVENTS, lambda: lambda: _use(squeezed)
+    )
+    uses = _use(squeezed)
     yield measure("which privileged keys are used, judged", EVENTS, lambda: lambda: _lie(directory, uses))
     for rule in EVENT_RULES:
         yield measure(_name(rule.judge), EVENTS, lambda rule=rule: _asking(asked, [rule], frozenset()))
@@ -123,9 +126,11 @@ def _use(asked: Asked) -> list[Signal]:
     told = []
     for start in range(0, len(asked), _BATCH):
         for event, key in asked[start : start + _BATCH]:
+            reports.note(event, event.occurred_at)
             if key.key is not None and judge.watches(key):
                 reports.use_privileged(key.key.key_id, event, event.occurred_at)
         told += reports.signals(_POLICY.version)
+        reports.take_changes()
     return told
 
 
@@ -134,7 +139,7 @@ def _lie(directory: KeyDirectory, uses: list[Signal]) -> None:
     for signal in uses:
         if signal.attendance is not None:
             watch.take(signal.attendance, _POLICY.version)
-            tuple(watch.judge(signal.attendance.hour))
+            tuple(watch.judge(signal.attendance.hour - LATENESS))
         watch.take_changes()
 
 

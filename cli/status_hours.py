@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from keytrail.schemas.topics import EVENTS
 from keytrail.sinks.hours import Holding, JudgedHours
 
-_RULES = "audit_silence and break_glass_unreviewed"
+_RULES = "audit_silence, break_glass_unreviewed and dormant_privileged_key"
 
 
 def lines(hours: JudgedHours) -> Iterator[str]:

@@ -3,9 +3,9 @@
 A key is privileged where its scope names a role that is (`stream/policies/privilege.py`), or lets one of any
 such name through, or names an action that gives access (grant, issue_key, update_trust) and no roles. In UTC
 days, with p the latest of its day of issue, its latest day of use and the first day that keytrail saw, and d
-a day of which all is known:
+a day before which all is known:
 
-    d - p >= dormancy.days,  and it was active at the end of that day
+    d - p >= dormancy.days,  and it was active when d began
 
 so a next use would be `dormant_key_awakes`; this one says so before somebody else finds the key. A key that
 was never used counts from its issue, or from keytrail's first day. Refused uses count: somebody has the key.

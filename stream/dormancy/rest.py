@@ -33,6 +33,11 @@ class Rest:
         """The day from which it lies."""
         return max(self.since, _day_of(self.last))
 
+    @property
+    def next_day(self) -> int | None:
+        """The first day of use that waits."""
+        return min(self.waiting, default=None)
+
     def use(self, at: Occurrence, judged: int) -> None:
         """A use; days before `judged` were gone through."""
         day = _day_of(at)
@@ -45,8 +50,8 @@ class Rest:
 
     def go_on(self, day: int) -> None:
         """Go through the days before this one; of them all uses are there."""
-        for before in sorted(before for before in self.waiting if before < day):
-            self._settle(self.waiting.pop(before))
+        while (first := self.next_day) is not None and first < day:
+            self._settle(self.waiting.pop(first))
 
     def _settle(self, at: Occurrence) -> None:
         last, day = self.last, _day_of(at)

@@ -54,7 +54,10 @@ class DormancyWatch:
             one = self._rests.get(use.key_id) or Rest()
             one.use(at, known.judged)
             self._rests.put(use.key_id, one)
-            self._looks[max(use.occurred_at // DAY, known.judged) + 1].add(use.key_id)
+            day = use.occurred_at // DAY
+            # The looks at those that wait behind the first come one from another.
+            if day < known.judged or day == one.next_day:
+                self._looks[max(day, known.judged) + 1].add(use.key_id)
 
     def may_end_a_day(self, hour: int) -> bool:
         """Whether a day may be over that was not judged, now that a partition has reached this hour."""
@@ -63,7 +66,8 @@ class DormancyWatch:
     def judge(self, until: int) -> Iterator[Signal]:
         """What is found of the days before the hour `until`; of that all is known."""
         known, end = self._known_days(), until // HOURS
-        if end <= known.judged or not known.begins:
+        # Of state from before this rule hours are known, but no policy of them.
+        if end <= known.judged or not known.begins or not known.policies:
             return
         is_first = known.judged == NOT_YET
         judged = known.first if is_first else known.judged
@@ -110,6 +114,8 @@ class DormancyWatch:
                 self._looks[turn].add(name)
 
     def _look(self, name: str, day: int, policy: Policy) -> Iterator[Signal]:
+        if self._rested.get(name) == day:
+            del self._rested[name]
         one = self._rests.get(name)
         if one is None:
             return
@@ -118,7 +124,12 @@ class DormancyWatch:
         if key is None:
             if told is not None:
                 yield from self._signals(dormant_privileged_key.ended(name, "watched no more", day), policy)
-            self._rests.remove(name)
+            if one.waiting:
+                # By the policy of those days it is watched again.
+                self._rests.put(name, Rest(waiting=one.waiting))
+                self._look_after_next_use(name, one)
+            else:
+                self._rests.remove(name)
             return
         began, status = one.began, status_at(key, Micros(day * DAY))
         if status != "active" or day - began < policy.dormancy.days:
@@ -132,14 +143,15 @@ class DormancyWatch:
             used = one.last if began > told else None
             why = "in use" if status == "active" else status
             yield from self._signals(dormant_privileged_key.ended(name, why, day, used), policy)
-        if self._rested.get(name) == day:
-            del self._rested[name]
         due = began + policy.dormancy.days
         if due > day and due < self._rested.get(name, due + 1):
             self._rested[name] = due
             self._looks[due].add(name)
-        for waiting in one.waiting:
-            self._looks[waiting + 1].add(name)
+        self._look_after_next_use(name, one)
+
+    def _look_after_next_use(self, name: str, one: Rest) -> None:
+        if one.next_day is not None:
+            self._looks[one.next_day + 1].add(name)
 
     def _signals(self, verdict: Verdict, policy: Policy) -> Iterator[Signal]:
         # What has ended is said though the rule may be off by now.

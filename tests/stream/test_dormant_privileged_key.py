@@ -29,12 +29,13 @@ from keytrail.stream.dormancy import days, rest
 from keytrail.stream.dormancy.days import Days
 from keytrail.stream.dormancy.rest import Rest
 from keytrail.stream.dormancy.watch import DormancyWatch
-from keytrail.stream.findings.signals import routing_key
+from keytrail.stream.findings.signals import ATTENDANCE, carrier, routing_key
 from keytrail.stream.keys.keys import KeyDirectory
 from keytrail.stream.policies.file import parse_policy
 from keytrail.stream.policies.policy import Policy, RuleSetting
 from keytrail.stream.policies.privilege import is_privileged_key
 from keytrail.stream.policies.timeline import Timeline
+from keytrail.stream.stages.finding_stage import FindingStage
 
 RULE = "dormant_privileged_key"
 ADMIN = key("pk_admin", scope_roles=["db-admin"])
@@ -197,6 +198,62 @@ def test_what_waits_for_complete_days_is_bounded() -> None:
     assert max(held.waiting) == many[-1].occurred_at // DAY
 
 
+def _days(watch: DormancyWatch, version: str, *numbers: int) -> list[Signal]:
+    """What is said with these days, told by the only partition and judged one by one."""
+    said = []
+    for day in numbers:
+        at = MIDNIGHT + day * DAY + HOUR
+        reports = [Report("iam", [Occurrence(at, f"{day}")])]
+        watch.take(Attendance(0, at // HOUR + 22, reports), version)
+        said += watch.judge(at // HOUR + 21)
+    return said
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_key_that_is_narrowed_before_its_rest_is_long_and_widened_later_is_found(restarts: bool) -> None:
+    policies, directory = Timeline(TEN), KeyDirectory()
+    directory.apply(ADMIN)
+    watch, log, said = DormancyWatch(policies, directory), dict[bytes, bytes | None](), list[Signal]()
+    for day in range(40):
+        if day in (5, 20):
+            roles = ["db-reader"] if day == 5 else ["db-admin"]
+            directory.apply(replace(ADMIN, version=ADMIN.version + day, scope_roles=roles))
+        said += _days(watch, TEN.version, day)
+        log.update((change.key, change.value) for change in watch.take_changes())
+        if restarts:
+            watch = DormancyWatch(policies, directory)
+            for name, value in log.items():
+                watch.restore(name, value)
+    [found] = said
+    assert found.holds
+    assert (MIDNIGHT + 30 * DAY) <= found.last_seen <= (MIDNIGHT + 32 * DAY)
+
+
+def test_with_hours_of_an_earlier_version_alone_nothing_is_judged() -> None:
+    """The hours that partitions have reached were known before this rule kept anything."""
+    watch = DormancyWatch(Timeline(TEN), KeyDirectory())
+    reports = [Report("iam", [Occurrence(MIDNIGHT, "1")])]
+    watch.take(Attendance(1, MIDNIGHT // HOUR + 3 * 24, reports), TEN.version)
+    assert list(watch.judge(MIDNIGHT // HOUR + 2 * 24)) == []
+
+
+def test_keys_are_asked_for_where_a_day_may_end() -> None:
+    stage = FindingStage(Timeline(TEN), KeyDirectory(), lambda: LATER, 1)
+
+    def signals(hour: int) -> list[Signal]:
+        at = Occurrence(MIDNIGHT + hour * HOUR, f"{hour}")
+        attendance = Attendance(0, MIDNIGHT // HOUR + hour, [Report("iam", [at])])
+        return [
+            carrier(ATTENDANCE, "stream", ATTENDANCE, [at.occurred_at], 1, TEN.version, attendance=attendance)
+        ]
+
+    for hour in range(51):
+        stage.process(signals(hour))
+    assert not stage.asks_for_keys(signals(51))
+    assert not stage.asks_for_keys(signals(73))
+    assert stage.asks_for_keys(signals(74))
+
+
 Life = list[tuple[int, int, str]]  # day, partition, key
 PARTITIONS, END = 3, 40
 _lives = st.lists(
@@ -225,7 +282,8 @@ def _watched(life: Life, order: Iterable[int], chance: Random, restarts: bool) -
     for partition in order:
         day = done[partition]
         done[partition] += 1
-        version = (first if day < END // 2 else second).version
+        # The second watches fewer keys; after it the first counts again.
+        version = (first, second, first)[day * 3 // (END + 1)].version
         attendance = Attendance(
             partition,
             (MIDNIGHT + day * DAY) // HOUR + 23,
