@@ -8,7 +8,7 @@ from keytrail.stream.conduct import conduct
 from keytrail.stream.conduct.conduct import Conduct
 from keytrail.stream.findings.signals import signal_of
 from keytrail.stream.policies.policy import Policy
-from keytrail.stream.stages.judging import Judge
+from keytrail.stream.stages.judging import Judges
 from keytrail.stream.stages.store import StateChange, StateStore
 
 
@@ -16,7 +16,7 @@ class ConductWatch:
     """Of the keys of one partition of the signals topic.  Not thread-safe."""
 
     def __init__(self) -> None:
-        self._judges: dict[str, Judge] = {}
+        self._judges = Judges()
         self._conducts: StateStore[Conduct] = StateStore("conduct", conduct.pack, conduct.unpack)
 
     @property
@@ -28,9 +28,7 @@ class ConductWatch:
 
         Those of one batch together: judged one by one, a partition that is ahead would look like all of them.
         """
-        judge = self._judges.get(policy.version)
-        if judge is None:
-            judge = self._judges[policy.version] = Judge(policy)
+        judge = self._judges.of(policy)
         known = self._conducts.get(key_id) or Conduct(key_id)
         for tally in tallies:
             known.add(tally)

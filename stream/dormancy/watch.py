@@ -19,7 +19,7 @@ from keytrail.stream.keys.keys import KeyDirectory, status_at
 from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.silence.progress import LATENESS
-from keytrail.stream.stages.judging import Judge
+from keytrail.stream.stages.judging import Judges
 from keytrail.stream.stages.store import StateChange, StateStore
 
 _STATE = "all"
@@ -35,7 +35,7 @@ class DormancyWatch:
     def __init__(self, policies: Timeline, keys: KeyDirectory) -> None:
         self._policies = policies
         self._keys = keys
-        self._judges: dict[str, Judge] = {}
+        self._judges = Judges()
         self._rests: StateStore[Rest] = StateStore("dormant", rest.pack, rest.unpack)
         self._days: StateStore[Days] = StateStore("dormant-days", days.pack, days.unpack)
         self._watched: dict[str, Key] = {}
@@ -91,7 +91,7 @@ class DormancyWatch:
         if self._by_policy != policy.version:
             self._by_policy, self._mark = policy.version, 0
         names, self._mark = self._keys.changed_since(self._mark)
-        judge = self._judge(policy)
+        judge = self._judges.of(policy)
         for name in names:
             key = self._keys.find(name)
             own = capped(name if key is None else key.key_id)
@@ -155,14 +155,8 @@ class DormancyWatch:
 
     def _signals(self, verdict: Verdict, policy: Policy) -> Iterator[Signal]:
         # What has ended is said though the rule may be off by now.
-        given = self._judge(policy).as_set([verdict]) if verdict.holds else [verdict]
+        given = self._judges.of(policy).as_set([verdict]) if verdict.holds else [verdict]
         yield from (signal_of(one, policy.version) for one in given)
-
-    def _judge(self, policy: Policy) -> Judge:
-        judge = self._judges.get(policy.version)
-        if judge is None:
-            judge = self._judges[policy.version] = Judge(policy)
-        return judge
 
     def keeps(self, key: bytes) -> bool:
         """True for a record of the changelog that is the watch's."""

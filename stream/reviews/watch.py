@@ -13,7 +13,7 @@ from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.reviews import history
 from keytrail.stream.reviews.history import History, Moment, Overdue, Reviewed
 from keytrail.stream.silence.progress import HOUR, NOT_YET
-from keytrail.stream.stages.judging import Judge
+from keytrail.stream.stages.judging import Judges
 from keytrail.stream.stages.store import StateChange, StateStore
 
 
@@ -22,7 +22,7 @@ class ReviewWatch:
 
     def __init__(self, policies: Timeline) -> None:
         self._policies = policies
-        self._judges: dict[str, Judge] = {}
+        self._judges = Judges()
         self._keys: StateStore[History] = StateStore("glass", history.pack, history.unpack)
         self._judged = NOT_YET
 
@@ -72,10 +72,7 @@ class ReviewWatch:
             version = said.review.policy
             verdict = break_glass_unreviewed.reviewed(key_id, said.review.occurrence)
         policy = self._policies.named(version)
-        judge = self._judges.get(policy.version)
-        if judge is None:
-            judge = self._judges[policy.version] = Judge(policy)
-        for given in judge.as_set([verdict]):
+        for given in self._judges.of(policy).as_set([verdict]):
             yield signal_of(given, version)
 
     def restore(self, key: bytes, value: bytes | None) -> None:

@@ -13,13 +13,12 @@ from keytrail.schemas.records import Attendance, Signal
 from keytrail.stream.detections import audit_silence
 from keytrail.stream.errors import StateFormError
 from keytrail.stream.findings.signals import signal_of
-from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.silence import hours
 from keytrail.stream.silence.hours import First, Hours, Silence
 from keytrail.stream.silence.limits import SilenceLimits
 from keytrail.stream.silence.progress import LATENESS, NOT_YET
-from keytrail.stream.stages.judging import Judge
+from keytrail.stream.stages.judging import Judges
 from keytrail.stream.stages.store import StateChange, StateStore
 
 _FORM = 1  # of the packed state
@@ -39,7 +38,7 @@ class SilenceWatch:
     def __init__(self, policies: Timeline, partitions: int) -> None:
         self.partitions = partitions
         self._policies = policies
-        self._judges: dict[str, Judge] = {}
+        self._judges = Judges()
         self._services: StateStore[Hours] = StateStore("service-hours", hours.pack, hours.unpack)
         self._reached: StateStore[_Reached] = StateStore("reached", _pack, _unpack)
         self._judged = NOT_YET
@@ -106,14 +105,8 @@ class SilenceWatch:
             verdict = audit_silence.missed(service, silence.last.occurrence)
         else:
             verdict = audit_silence.back(service, silence.again.occurrence)
-        for given in self._judge(self._policies.named(version)).as_set([verdict]):
+        for given in self._judges.of(self._policies.named(version)).as_set([verdict]):
             yield signal_of(given, version)
-
-    def _judge(self, policy: Policy) -> Judge:
-        judge = self._judges.get(policy.version)
-        if judge is None:
-            judge = self._judges[policy.version] = Judge(policy)
-        return judge
 
     def keeps(self, key: bytes) -> bool:
         """True for a record of the changelog that is the watch's."""

@@ -182,3 +182,16 @@ class Judge:
             if isinstance(about, Event) and verdict.profile is None:
                 severity = shifted(severity or verdict.rule.severity, verdict.rule.name, about, self._policy)
             yield replace(verdict, severity=severity)
+
+
+class Judges:
+    """A judge for each policy, made when it is first asked for.  Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._by_version: dict[str, Judge] = {}
+
+    def of(self, policy: Policy) -> Judge:
+        judge = self._by_version.get(policy.version)
+        if judge is None:
+            judge = self._by_version[policy.version] = Judge(policy)
+        return judge
