@@ -37,3 +37,7 @@ class StuckError(TransactionFailedError):
 
     The worker ends, and finds out when it starts again.
     """
+
+
+class LostBatchError(KeytrailError):
+    """A batch that was fetched did not reach its partition's task.  The worker ends, and reads it again."""

@@ -6,7 +6,7 @@ light, much when it is heavy.  A rebalance holds the thread until the listener i
 
 import logging
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -50,11 +50,23 @@ class MemberOptions:
 
 
 @dataclass(frozen=True)
+class FetchedBatch:
+    """Records of one partition, in order.
+
+    Batches of a partition are numbered from 0 under each assignment, so that whoever takes them sees where
+    one was dropped on its way.
+    """
+
+    number: int
+    records: list[SourceRecord]
+
+
+@dataclass(frozen=True)
 class Fetched:
-    """Records by partition, in order, and the assignment under which they were fetched."""
+    """What one fetch brought, by partition, and the assignment under which it came."""
 
     generation: int
-    records: dict[Place, list[SourceRecord]]
+    batches: dict[Place, FetchedBatch]
 
 
 class Listener(Protocol):
@@ -118,6 +130,7 @@ class GroupMember:
         self._assigned: set[Place] = set()
         self._paused = False
         self._early: list[Message] = []
+        self._handed_over: Counter[Place] = Counter()
         instance = {"group_instance_id": options.instance} if options.instance else {}
         self._consumer = Consumer(
             kafka.reader(
@@ -199,7 +212,9 @@ class GroupMember:
                 return
         if records := self._sorted(messages):
             self._asked.clear()
-            self._listener.fetched(Fetched(self._generation, records))
+            batches = {place: FetchedBatch(self._handed_over[place], some) for place, some in records.items()}
+            self._handed_over.update(batches.keys())
+            self._listener.fetched(Fetched(self._generation, batches))
 
     def _take_part(self) -> None:
         """Nobody asks for records now, but the group goes on: serve its rebalances.
@@ -262,6 +277,7 @@ class GroupMember:
     def _forget(self) -> None:
         """The client begins each assignment with what is committed."""
         self._early.clear()
+        self._handed_over.clear()
         self._damaged.forget(self._assigned)
         self._assigned = set()
 

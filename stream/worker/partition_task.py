@@ -24,7 +24,7 @@ from keytrail.schemas.records import Anomaly, DeadLetter, Signal
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import KafkaSettings
 from keytrail.schemas.topics import DEPARTURES, ENRICHED, EVENTS, FINDING_STATE, SIGNALS, SUBJECT_STATE, Topic
-from keytrail.stream.errors import StuckError
+from keytrail.stream.errors import LostBatchError, StuckError
 from keytrail.stream.findings.signal_reading import Found, SignalReader
 from keytrail.stream.keys.key_feed import KeyFeed
 from keytrail.stream.policies.timeline import Timeline
@@ -36,6 +36,7 @@ from keytrail.stream.stages.store import StateChange
 from keytrail.stream.worker.again import read_again
 from keytrail.stream.worker.at_hand import Slot
 from keytrail.stream.worker.compacted import read_to_end
+from keytrail.stream.worker.group_member import FetchedBatch
 from keytrail.stream.worker.outbox import Outbox
 from keytrail.stream.worker.patience import Done, GivenUpError, until_available
 from keytrail.stream.worker.position import POSITION, Position, SourceTopic, source_topic, start
@@ -93,6 +94,7 @@ class PartitionTask(ABC):
         self._lock = asyncio.Lock()
         self._committing: asyncio.Future[None] | None = None
         self._inbox: list[SourceRecord] = []
+        self._taken = 0
         self._rested_at = 0.0
         self._has_work, self._has_room = asyncio.Event(), asyncio.Event()
         self._has_room.set()
@@ -101,12 +103,24 @@ class PartitionTask(ABC):
         self._running = asyncio.ensure_future(self._run())
         self._running.add_done_callback(self._report)
 
-    async def take(self, records: Sequence[SourceRecord]) -> None:
-        """Put records into the inbox, in order; waits while that is full.  A closed task takes nothing."""
+    async def take(self, batch: FetchedBatch) -> None:
+        """Put a batch into the inbox; waits while that is full.  A closed task takes nothing.
+
+        Where the batch before did not come, the worker fails: to go on without it would be a loss.
+        """
         await self._has_room.wait()
         if self._closed:
             return
-        self._inbox.extend(records)
+        if batch.number != self._taken:
+            place = f"{self.source.name}/{self.partition}"
+            lost = LostBatchError(
+                f"{place}: batch {batch.number} came where {self._taken} was due; one was dropped.",
+                "The worker starts anew from what is committed.",
+            )
+            self._context.on_failure(lost)
+            return
+        self._taken += 1
+        self._inbox.extend(batch.records)
         self._has_work.set()
         if len(self._inbox) >= self._context.batch_records:
             self._has_room.clear()

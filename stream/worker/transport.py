@@ -21,8 +21,7 @@ from faust.types import TP
 from faust.types import ConsumerMessage as FaustMessage
 
 from keytrail.schemas.settings import KafkaSettings
-from keytrail.stream.reading.source import SourceRecord
-from keytrail.stream.worker.group_member import Fetched, GroupMember, MemberOptions, Place
+from keytrail.stream.worker.group_member import Fetched, FetchedBatch, GroupMember, MemberOptions, Place
 
 _CREATE_TIME = 0
 _WAIT_S = 0.1
@@ -57,10 +56,11 @@ class _NoOffsets(dict[TP, int | None]):
 
 
 class BatchConsumer(Consumer):
-    """Yields one message per fetched partition; its value is the records, its offset the last one's.
+    """Yields one message per fetched partition; its value is the batch, its offset the last record's.
 
     What was fetched under an earlier assignment is dropped: the client begins each assignment with what is
-    committed, and what comes twice is left out by the partition's task.
+    committed, and what comes twice is left out by the partition's task.  What comes under the present one
+    waits until Faust has resumed its streams, for it would drop it before (decision 047).
     """
 
     transport: "BatchTransport"
@@ -76,16 +76,16 @@ class BatchConsumer(Consumer):
         self._has_begun = False
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, FaustMessage]]:
-        if not self.flow_active:
-            await self.wait(self.can_resume_flow.wait())
         fetched = await self._take(timeout)
         if fetched is None:
             return
-        for place, records in fetched.records.items():
+        for place, batch in fetched.batches.items():
+            if not self.can_resume_flow.is_set():
+                await self.wait(self.can_resume_flow.wait())
             if self.should_stop or fetched.generation != self.app.consumer_generation_id:
                 return
             tp = TP(*place)
-            yield tp, _message(tp, records, fetched.generation)
+            yield tp, _message(tp, batch, fetched.generation)
 
     async def _take(self, timeout: float) -> Fetched | None:
         if not self._arrived:
@@ -208,8 +208,8 @@ class _Bridge:
                 return
 
 
-def _message(tp: TP, records: list[SourceRecord], generation: int) -> FaustMessage:
-    last = records[-1]
+def _message(tp: TP, batch: FetchedBatch, generation: int) -> FaustMessage:
+    last = batch.records[-1]
     return FaustMessage(
         tp.topic,
         tp.partition,
@@ -218,7 +218,7 @@ def _message(tp: TP, records: list[SourceRecord], generation: int) -> FaustMessa
         _CREATE_TIME,
         [],
         None,
-        cast(bytes, records),  # Faust passes values through unseen where no codec is set
+        cast(bytes, batch),  # Faust passes values through unseen where no codec is set
         None,
         tp=tp,
         generation_id=generation,
