@@ -1,7 +1,7 @@
 """Everything that `make bench` measures, one after the other; results under `build/bench`.
 
-python -m benchmarks [stages] [pipeline] [rules] [state] [sdk] [w1] [sink] [verify] [scale] [exactly_once]
-    [questions] [latency]
+python -m benchmarks [stages] [pipeline] [rules] [state] [restore] [sdk] [w1] [sink] [verify] [scale]
+    [exactly_once] [questions] [latency]
 
 Not among them, for their length: `benchmarks.soak`, `benchmarks.outage` and `benchmarks.lifecycle`.
 """
@@ -18,6 +18,7 @@ from benchmarks.measure import Result, keep
 _OTHERS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "rules": [("benchmarks.rules",)],
     "state": [("benchmarks.state",)],
+    "restore": [("benchmarks.restore",)],
     "sdk": [("benchmarks.sdk",)],
     "w1": [("benchmarks.w1",)],
     "sink": [("benchmarks.sink",)],

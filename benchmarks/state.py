@@ -1,9 +1,10 @@
 """How the event stage's state grows: restoring it, reading and writing it, and what it holds in memory.
 
-    python -m benchmarks.state [--subjects 1000 100000 1000000]
+    python -m benchmarks.state [--subjects 1000 100000 1000000] [--roles 5 20] [--keys 1 200000]
 
-Every subject holds five roles.  Then come 100,000 events, each of which grants or revokes a role of a subject
-drawn at random: it is read and judged, and its subject's state is packed for the changelog.  Without Kafka.
+Every subject holds as many roles, and each key is another service's.  Then come 100,000 events, each of which
+grants or revokes a role of a subject drawn at random, with a key drawn at random: it is read and judged, and
+its subject's state is packed for the changelog.  Without Kafka.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from uuid import UUID
 
 import psutil
 
@@ -36,18 +38,29 @@ from keytrail.stream.worker.at_hand import Slot
 from keytrail.stream.worker.memory import calm_collector
 
 EVENTS = 100_000
-ROLES = 5
 _BATCH = 5_000
 _EVENT_ID = 1
 _BEGIN = 1_700_000_000_000_000
 _FUTURE = 4_000_000_000_000_000
 _MIB = 1 << 20
-_KEY = Key("key-iam", 1, "service", "iam", "platform", "active", _BEGIN - 1)
+_YEAR = 365 * 86_400_000_000
+_DISTINCT = 1_000
+
+
+@dataclass(frozen=True)
+class Size:
+    subjects: int
+    roles: int
+    keys: int
 
 
 @dataclass(frozen=True)
 class Growth:
+    """`mib` is what the process holds more than before there was any state."""
+
     subjects: int
+    roles: int
+    keys: int
     restored_per_s: float
     events_per_s: float
     changed_bytes: float
@@ -62,20 +75,23 @@ class _Registry:
         return avro.schema_text("event")
 
 
-def measure(subjects: int) -> Growth:
+def measure(size: Size) -> Growth:
     """In this process, which should do nothing else."""
     calm_collector()
-    records = list(_changes(subjects))
+    records = list(_records(size))
     before = psutil.Process().memory_info().rss
     reader = EventReader(_Registry(), lambda: _FUTURE, Slot())  # type: ignore[arg-type]
     keys = KeyDirectory()
-    keys.apply(_KEY)
+    for number in range(size.keys):
+        keys.apply(key(number))
     stage = EventStage(0, reader, keys, Timeline(Policy()), lambda: _FUTURE, Slot())
-    packed = access_form.pack(_holder())
+    # Some states, each of other ids; every subject has a copy of its own, as each record of a changelog is.
+    rng = random.Random(7)
+    packed = [access_form.pack(holder(size.roles, rng)) for _ in range(_DISTINCT)]
     began = time.perf_counter()
-    for number in range(subjects):
-        # A copy of its own, as each record of a changelog is.
-        stage.restore(b"subject/" + _name(number).encode(), bytes(bytearray(packed)))
+    for number in range(size.subjects):
+        value = bytes(bytearray(packed[number % _DISTINCT]))
+        stage.restore(b"subject/" + subject(number).encode(), value)
     restored = time.perf_counter() - began
     began, changed, written = time.perf_counter(), 0, 0
     for start in range(0, EVENTS, _BATCH):
@@ -85,31 +101,50 @@ def measure(subjects: int) -> Growth:
         written += sum(len(change.value or b"") for change in changes)
     took = time.perf_counter() - began
     held = (psutil.Process().memory_info().rss - before) / _MIB
-    return Growth(subjects, subjects / restored, EVENTS / took, written / max(changed, 1), held)
+    return Growth(
+        *(size.subjects, size.roles, size.keys),
+        restored_per_s=size.subjects / restored,
+        events_per_s=EVENTS / took,
+        changed_bytes=written / max(changed, 1),
+        mib=held,
+    )
 
 
-def _holder() -> SubjectAccess:
-    new_id = UuidV7()
+def holder(count: int, rng: random.Random) -> SubjectAccess:
+    """Whose roles were granted at any time of a year, by anybody."""
     roles = {
         f"role-{number}": Role(
-            held=True, changed=Occurrence(_BEGIN + number, new_id()), permissions=(f"use-{number}",)
+            held=True,
+            changed=Occurrence(_BEGIN - rng.randrange(_YEAR), str(UUID(int=rng.getrandbits(128)))),
+            permissions=(f"use-{number}",),
         )
-        for number in range(ROLES)
+        for number in range(count)
     }
     return SubjectAccess(
         roles,
         Membership({"payments": Sight(19_000, _BEGIN, 19_000)}),
         19_000,
         reported_team="payments",
-        reported_roles=ROLES,
+        reported_roles=count,
     )
 
 
-def _changes(subjects: int) -> Iterator[Record]:
-    rng, new_id = random.Random(5), UuidV7()
+def key(number: int) -> Key:
+    return Key(f"key-{number}", 1, "service", f"service-{number}", "platform", "active", _BEGIN - 1)
+
+
+def _records(size: Size) -> Iterator[Record]:
     encode = flat_encoder(avro.parse(avro.schema_text("event")))
+    for number, (_, event) in enumerate(changes(size)):
+        yield Record(number, wire.frame(_EVENT_ID) + encode(event))
+
+
+def changes(size: Size) -> Iterator[tuple[int, Event]]:
+    """Grants and revokes, a second apart, of any role of any subject with any key; each with the subject's
+    number."""
+    rng, new_id = random.Random(5), UuidV7()
     for number in range(EVENTS):
-        role = rng.randrange(2 * ROLES)
+        role, whose = rng.randrange(2 * size.roles), rng.randrange(size.subjects)
         at = _BEGIN + 1_000_000 * number
         event = Event(
             event_id=new_id(),
@@ -119,43 +154,50 @@ def _changes(subjects: int) -> Iterator[Record]:
             environment="production",
             actor_id="anna",
             actor_type="service",
-            key_id=_KEY.key_id,
+            key_id=f"key-{rng.randrange(size.keys)}",
             key_alias=None,
             action=rng.choice(("grant", "revoke")),
-            subject=_name(rng.randrange(subjects)),
+            subject=subject(whose),
             role=f"role-{role}",
             permissions=[f"use-{role}"],
             reason="joined",
             ticket="OPS-1",
         )
-        yield Record(number, wire.frame(_EVENT_ID) + encode(event))
+        yield whose, event
 
 
-def _name(number: int) -> str:
+def subject(number: int) -> str:
     return f"user-{number}@example.com"
 
 
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--subjects", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
-    chosen = options.parse_args().subjects
-    if len(chosen) == 1:
-        print(json.dumps(asdict(measure(chosen[0]))))
+    options.add_argument("--roles", type=int, nargs="+", default=[5, 20])
+    options.add_argument("--keys", type=int, nargs="+", default=[1, 200_000])
+    chosen = options.parse_args()
+    sizes = [
+        Size(subjects, roles, keys)
+        for roles, keys in zip(chosen.roles, chosen.keys, strict=True)
+        for subjects in chosen.subjects
+    ]
+    if len(sizes) == 1:
+        print(json.dumps(asdict(measure(sizes[0]))))
         return
     lines = [
-        "| subjects | restored/s | events/s | bytes a change | MiB more | bytes a subject |",
-        "|---|---|---|---|---|---|",
+        "| subjects | roles each | keys | restored/s | events/s | bytes a change | MiB more |",
+        "|---|---|---|---|---|---|---|",
     ]
     found = []
-    for subjects in chosen:
-        command = (sys.executable, "-m", "benchmarks.state", "--subjects", str(subjects))
+    for size in sizes:
+        wanted = ("--subjects", size.subjects, "--roles", size.roles, "--keys", size.keys)
+        command = (sys.executable, "-m", "benchmarks.state", *map(str, wanted))
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         growth = Growth(**json.loads(said))
         found.append(growth)
-        each = growth.mib * _MIB / growth.subjects
         lines.append(
-            f"| {growth.subjects:,} | {growth.restored_per_s:,.0f} | {growth.events_per_s:,.0f}"
-            f" | {growth.changed_bytes:,.0f} | {growth.mib:,.0f} | {each:,.0f} |"
+            f"| {growth.subjects:,} | {growth.roles} | {growth.keys:,} | {growth.restored_per_s:,.0f}"
+            f" | {growth.events_per_s:,.0f} | {growth.changed_bytes:,.0f} | {growth.mib:,.0f} |"
         )
     keep("state", {"growth": [asdict(growth) for growth in found]}, "\n".join(lines) + "\n")
 

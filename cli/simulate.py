@@ -15,6 +15,7 @@ from keytrail.cli.output import progress
 from keytrail.producers.publisher import EventPublisher, KeyPublisher
 from keytrail.producers.simulation import DEFAULT_START, Simulation
 from keytrail.producers.simulation.truth import write_truth
+from keytrail.schemas.avro import as_mapping
 from keytrail.schemas.errors import KeytrailError, UsageError
 from keytrail.schemas.records import Event, Key
 from keytrail.schemas.settings import Settings
@@ -118,7 +119,7 @@ def _write(keys: list[Key], events: Iterator[Event], out: str) -> None:
     """Each line says which record it is: key or event.  Keys come first."""
     with _opened(out) as file:
         for key in keys:
-            file.write(json.dumps({"record": "key", **vars(key)}) + "\n")
+            file.write(json.dumps({"record": "key", **as_mapping(key)}) + "\n")
         for event in events:
             file.write(json.dumps({"record": "event", **vars(event)}) + "\n")
 

@@ -104,7 +104,7 @@ def checked(key: Key, now: Micros) -> Key:
 def same_rights(one: Key, other: Key) -> bool:
     """True where two records say the same of whose key it is and what it may do."""
     return all(
-        vars(one)[name] == vars(other)[name]
+        getattr(one, name) == getattr(other, name)
         for name in (
             "key_id",
             "owner",

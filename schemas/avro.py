@@ -96,7 +96,8 @@ def as_mapping(record: object) -> dict[str, object]:
     """
     kind: Any = type(record)
     lists, singles = _within(kind)
-    plain = vars(record)
+    slots = getattr(kind, "__slots__", None)
+    plain = vars(record) if slots is None else {name: getattr(record, name) for name in slots}
     if not lists and not singles:
         return plain
     plain = dict(plain)

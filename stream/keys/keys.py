@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.hours import parse_hours
-from keytrail.schemas.records import Event, Key, Micros
+from keytrail.schemas.records import Event, Key, Micros, Suspension
 from keytrail.stream.keys.lineage import Lineage
 from keytrail.stream.keys.owners import Owners
 
@@ -138,6 +138,7 @@ class KeyDirectory:
             if known is not None and known.key.version > key.version:
                 return []
             self._drop_aliases(known)
+            key = _lean(key)
             self._by_id[key.key_id] = _Known(key, self._owners.left_at(key.owner))
             self._note_change(known.key if known else None, key)
             return [a for a in key.aliases if self._id_of_alias.setdefault(a, key.key_id) != key.key_id]
@@ -241,11 +242,33 @@ def _as_ancestor(key: Key) -> tuple[str | None, Micros | None, str | None]:
     return key.parent_key, key.revoked_at, key.reason if key.revoked_at is not None else None
 
 
+_NONE: list[str] = []
+_NO_LABELS: dict[str, str] = {}
+_NO_SUSPENSIONS: list[Suspension] = []
+
+
+def _lean(key: Key) -> Key:
+    """The key as it is kept: most of its lists are empty, and one stands for all that are."""
+    return replace(
+        key,
+        scope_actions=key.scope_actions or _NONE,
+        scope_roles=key.scope_roles or _NONE,
+        scope_resources=key.scope_resources or _NONE,
+        scope_environments=key.scope_environments or _NONE,
+        scope_networks=key.scope_networks or _NONE,
+        aliases=key.aliases or _NONE,
+        labels=key.labels or _NO_LABELS,
+        suspensions=key.suspensions or _NO_SUSPENSIONS,
+    )
+
+
 class _Known:
     """A key's latest record, and the key as events of each status see it.
 
     `mark` tells as of which change its ancestors are.
     """
+
+    __slots__ = ("_ancestors", "_views", "key", "mark", "owner_left")
 
     def __init__(self, key: Key, owner_left: Micros | None) -> None:
         self.key = key

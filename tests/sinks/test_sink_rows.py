@@ -1,6 +1,7 @@
 """From the topics into the tables: each record one row, as it was, with where it came from."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,7 +126,7 @@ def test_only_committed_transactions_land(settings: Settings, feed: Feed, tables
 def test_findings_keys_and_dead_letters_land_too(settings: Settings, feed: Feed, tables: Tables) -> None:
     feed.records(topics.ANOMALIES, "anomaly", [anomaly(anomaly_id="rows-a", revision=n) for n in (1, 2)])
     key = Key("rows-key", 1, "human", "ada", None, "active", Micros(NOON), scope_roles=["reader-*"])
-    feed.records(topics.KEYS, "key", [key, Key(**{**vars(key), "version": 2, "status": "revoked"})])
+    feed.records(topics.KEYS, "key", [key, replace(key, version=2, status="revoked")])
     feed.producer.produce(topics.KEYS.name, None, b"a-key-that-was-deleted")
     letter = DeadLetter(
         *("keytrail.events", 1, 77, Micros(NOON), "torn_datum", "", "", 5, b"\xff", b"\x00\xfe"),
