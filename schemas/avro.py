@@ -21,13 +21,16 @@ from keytrail.schemas.records import (
     Deed,
     GlassMoments,
     Header,
+    NumberBlock,
     Occurrence,
     PrivilegedUse,
     Profile,
     Report,
     RoleHolding,
+    RunNumbers,
     Suspension,
     Tally,
+    ToldLoss,
     Triage,
 )
 
@@ -156,11 +159,14 @@ def _maker(kind: type[Record]) -> Callable[[dict[str, Any]], Record]:
 
 # Fields that hold records, by name: the same name means the same in every schema.
 _LISTS: Mapping[str, type[object]] = {
+    "blocks": NumberBlock,
     "deeds": Deed,
     "headers": Header,
     "holdings": RoleHolding,
     "events": Occurrence,
     "glass": GlassMoments,
+    "lost": ToldLoss,
+    "numbers": RunNumbers,
     "privileged": PrivilegedUse,
     "uses": Occurrence,
     "reviews": Occurrence,

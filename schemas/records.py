@@ -254,10 +254,40 @@ class PrivilegedUse:
 
 
 @dataclass(frozen=True)
+class NumberBlock:
+    """Which numbers were seen of the 1,024 from 1,024 times `block` on: a bit each, little-endian."""
+
+    block: int
+    bits: bytes
+
+
+@dataclass(frozen=True)
+class ToldLoss:
+    """A producer says that `count` events of a run, numbered from `first` to `last`, are lost."""
+
+    why: str
+    count: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class RunNumbers:
+    """What came in one hour of the numbers that a run of a producer gave out, and was told of their loss."""
+
+    producer_id: str
+    service: str
+    hour: int
+    blocks: list[NumberBlock]
+    lost: list[ToldLoss] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Attendance:
     """What one partition of the events topic tells of its services, and which hour since 1970 it has reached.
 
     The hour is -1 where it has reached none yet.  With it goes what else is judged when hours are complete.
+    `numbers_from` is the hour from which on all numbers are told; -1 where an earlier version told it.
     """
 
     partition: int
@@ -265,6 +295,8 @@ class Attendance:
     reports: list[Report]
     glass: list[GlassMoments] = field(default_factory=list)
     privileged: list[PrivilegedUse] = field(default_factory=list)
+    numbers: list[RunNumbers] = field(default_factory=list)
+    numbers_from: int = -1
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ from keytrail.stream.detections import (
     rule_failure,
     self_approval,
     self_grant,
+    sequence_holes,
     shared_key,
     toxic_combination,
     trust_change,
@@ -198,7 +199,7 @@ CONDUCT_RULES: tuple[ConductRule, ...] = (
 
 # Rules that are asked in other ways: of signatures, of grants by a key that is gone, of what a subject holds,
 # of a rule that failed, of what the policy says of a finding, of services
-# that report no more, of uses that nobody reviewed, of keys that nobody uses.
+# that report no more, of uses that nobody reviewed, of keys that nobody uses, of numbers that are missing.
 _OTHERS = (
     forged_event.INVALID,
     forged_event.MISSING,
@@ -215,6 +216,7 @@ _OTHERS = (
     audit_silence.RULE,
     break_glass_unreviewed.RULE,
     dormant_privileged_key.RULE,
+    sequence_holes.RULE,
 )
 
 RULES: dict[str, Rule] = {

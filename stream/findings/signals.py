@@ -13,6 +13,10 @@ from keytrail.schemas.records import Attendance, Event, Micros, Occurrence, Sign
 from keytrail.stream.detections.verdict import SEVERITIES, Verdict
 
 ATTENDANCE = "attendance"  # stands where other signals name their rule, and their entity
+# Rules over what does not come: their findings are where attendance is sent.
+_BY_ATTENDANCE = frozenset(
+    {"audit_silence", "break_glass_unreviewed", "dormant_privileged_key", "sequence_holes"}
+)
 KEEP = 5
 MAX_TEXT = 600
 
@@ -151,7 +155,7 @@ def carrier(
 def routing_key(signal: Signal) -> str:
     """What a signal's record is keyed by: its entity, or the team where peers or roles come together.
 
-    What does not come has one place (`silence.watch`, `reviews.watch`, `dormancy.watch`).  A decision on a
+    What does not come has one place (`silence.watch` and those beside it).  A decision on a
     finding goes to where the finding is; one on an exception that is over, to where what it covered is.
     """
     if signal.profile is not None:
@@ -160,7 +164,7 @@ def routing_key(signal: Signal) -> str:
         rule, cause = signal.rule, signal.cause
         if rule == "expired_exception":
             rule, _, cause = cause.partition(" ")
-        if rule in ("audit_silence", "break_glass_unreviewed", "dormant_privileged_key"):
+        if rule in _BY_ATTENDANCE:
             return ATTENDANCE
         team = {"role_sprawl": cause, "role_explosion": signal.entity}.get(rule)
         return signal.entity if team is None else f"team:{team}"

@@ -30,6 +30,7 @@ from keytrail.stream.policies.policy import (
 )
 from keytrail.stream.policies.reviews import REVIEWS
 from keytrail.stream.policies.roles import ROLES
+from keytrail.stream.policies.sequences import SEQUENCES
 from keytrail.stream.policies.shapes import Day, Decimal, Flag, OfficeHours, OneOf, Only, Schema, Text, Whole
 from keytrail.stream.policies.silence import SILENCE
 
@@ -221,6 +222,7 @@ FORM = Record(
         **CONDUCT,
         "reviews": Field(REVIEWS, "How soon break-glass uses are to be reviewed."),
         "silence": Field(SILENCE, "When a service that always reports is missed."),
+        "sequences": Field(SEQUENCES, "When numbers that producers give their events are missing."),
         "signing": Field(_SIGNING, "Whose events must be signed."),
         "auto_suspend": Field(_AUTO_SUSPEND, "What `keytrail suspender` may suspend keys for."),
         "rules": Field(_RULES, "Rules that are off, or of another severity than their own."),

@@ -17,6 +17,7 @@ from keytrail.stream.conduct.limits import (
 from keytrail.stream.policies.patterns import matches_any
 from keytrail.stream.policies.role_model import DescribedRole, RoleModel
 from keytrail.stream.reviews.limits import ReviewLimits
+from keytrail.stream.sequences.limits import SequenceLimits
 from keytrail.stream.silence.limits import SilenceLimits
 
 
@@ -257,6 +258,7 @@ class Policy:
     travel: TravelLimits = field(default_factory=TravelLimits)
     reviews: ReviewLimits = field(default_factory=ReviewLimits)
     silence: SilenceLimits = field(default_factory=SilenceLimits)
+    sequences: SequenceLimits = field(default_factory=SequenceLimits)
     signing: Signing = field(default_factory=Signing)
     auto_suspend: AutoSuspend = field(default_factory=AutoSuspend)
     # By name; a rule that is not among them is as it comes.

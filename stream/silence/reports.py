@@ -4,12 +4,12 @@ A service is told once an hour, with the first event; what was told is remembere
 and telling it again changes nothing.  With them goes how far the partition is.  Events that come more than
 `LATENESS` hours behind that are no reports: an hour that all partitions are past is complete.  Uses of
 break-glass keys, by the minute, and decisions on them are told as well: they are judged by the same hours. So
-is the first use of a privileged key on a day, however late it comes.
+is the first use of a privileged key on a day, and the number that a producer gave, however late they come.
 
 `at` is when an event happened, and no later than it came (`time_of`): clocks that are ahead move nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from keytrail.schemas.records import (
     Attendance,
@@ -19,11 +19,13 @@ from keytrail.schemas.records import (
     Occurrence,
     PrivilegedUse,
     Report,
+    RunNumbers,
     Signal,
 )
 from keytrail.stream.conduct.tallies import DAY
 from keytrail.stream.detections import break_glass_unreviewed, break_glass_use
 from keytrail.stream.findings.signals import ATTENDANCE, capped, carrier
+from keytrail.stream.sequences.notes import SequenceNotes
 from keytrail.stream.silence import progress
 from keytrail.stream.silence.progress import HOUR, MINUTE, Progress
 from keytrail.stream.stages.store import StateChange, StateStore
@@ -50,11 +52,13 @@ class Reports:
         self._glass: dict[str, tuple[dict[int, _At], list[_At]]] = {}
         self._days: dict[tuple[str, int], _At] = {}
         self._privileged: dict[tuple[str, int], _At] = {}
+        self._numbers = SequenceNotes()
         self._told_hour = progress.NOT_YET
+        self._reached: int | None = None
 
     @property
-    def prefix(self) -> bytes:
-        return self._kept.prefix
+    def prefixes(self) -> tuple[bytes, ...]:
+        return (self._kept.prefix, self._numbers.prefix)
 
     def time_of(self, event: Event, arrived: Micros | None) -> Micros:
         """When the event happened: what a producer's clock says is to come has happened by the time it came.
@@ -69,16 +73,22 @@ class Reports:
     def note(self, event: Event, at: Micros) -> None:
         """The event's service is there.  Events come in the order of the partition."""
         service = capped(event.service)
-        place = (service, at // HOUR)
+        hour = at // HOUR
+        place = (service, hour)
         told = self._told.get(place)
         if told is None or at < told[0] or (at == told[0] and event.event_id < told[1]):
             self._take(place, (at, event.event_id))
+        reached = self._reached
+        if reached is None:
+            reached = self._reached = self._progress().reached
+        self._numbers.note(event, hour if hour > reached else reached)
 
     def _take(self, place: tuple[str, int], at: _At) -> None:
         known = self._progress()
         if not known.note(*place):
             return
         self._kept.put(_STATE, known)
+        self._reached = known.reached
         if len(self._told) >= _MOST_TOLD:
             self._told.clear()
         self._told[place] = at
@@ -139,36 +149,48 @@ class Reports:
         ]
         self._open.clear()
         if self._glass:
-            yield _signal(
-                Attendance(self._partition, self._told_hour, [], self._take_glass()), policy_version
-            )
+            yield self._signal(self._told_hour, policy_version, glass=self._take_glass())
         for uses in self._take_privileged():
-            attendance = Attendance(self._partition, self._told_hour, [], privileged=uses)
-            yield _signal(attendance, policy_version)
+            yield self._signal(self._told_hour, policy_version, privileged=uses)
+        for numbers in self._numbers.take():
+            yield self._signal(self._told_hour, policy_version, numbers=numbers)
         reached = self._progress().reached
         for start in range(0, len(reports), _MOST_SERVICES):
             # Only with the last of them is the hour complete.
             is_last = start + _MOST_SERVICES >= len(reports)
             hour = reached if is_last else self._told_hour
             some = reports[start : start + _MOST_SERVICES]
-            yield _signal(Attendance(self._partition, hour, some), policy_version)
+            yield self._signal(hour, policy_version, some)
         self._told_hour = reached
+
+    def _signal(
+        self,
+        hour: int,
+        policy_version: str,
+        reports: Sequence[Report] = (),
+        glass: Sequence[GlassMoments] = (),
+        privileged: Sequence[PrivilegedUse] = (),
+        numbers: Sequence[RunNumbers] = (),
+    ) -> Signal:
+        times = [at.occurred_at for report in reports for at in report.events]
+        times += [at.occurred_at for moments in glass for at in (*moments.uses, *moments.reviews)]
+        times += [use.occurred_at for use in privileged]
+        times += [numbers.hour * HOUR for numbers in numbers]
+        attendance = Attendance(
+            *(self._partition, hour, list(reports), list(glass), list(privileged), list(numbers)),
+            numbers_from=self._numbers.begin,
+        )
+        return carrier(
+            ATTENDANCE, "stream", ATTENDANCE, times, len(times), policy_version, attendance=attendance
+        )
 
     def _progress(self) -> Progress:
         return self._kept.get(_STATE) or Progress()
 
     def take_changes(self) -> list[StateChange]:
-        return self._kept.take_changes()
+        return self._kept.take_changes() + self._numbers.take_changes()
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Take a record of the changelog, in its order."""
-        self._kept.restore(key, value)
-
-
-def _signal(attendance: Attendance, policy_version: str) -> Signal:
-    told = [report.events for report in attendance.reports]
-    told += [[*moments.uses, *moments.reviews] for moments in attendance.glass]
-    times = [at.occurred_at for events in told for at in events]
-    times += [use.occurred_at for use in attendance.privileged]
-    count = len(times)
-    return carrier(ATTENDANCE, "stream", ATTENDANCE, times, count, policy_version, attendance=attendance)
+        store = self._numbers if key.startswith(self._numbers.prefix) else self._kept
+        store.restore(key, value)

@@ -83,10 +83,15 @@ class SilenceWatch:
 
     def until(self) -> int:
         """All reports before this hour are known."""
+        past = self.past()
+        return NOT_YET if past == NOT_YET else past - LATENESS
+
+    def past(self) -> int:
+        """All partitions have reached this hour."""
         reached = self._reached.get(_STATE)
         if reached is None or len(reached.by_partition) < self.partitions:
             return NOT_YET
-        return min(reached.by_partition.values()) - LATENESS
+        return min(reached.by_partition.values())
 
     def hours(self) -> EventHours | None:
         """For whoever asks why nothing is judged; None where no partition has told anything here."""

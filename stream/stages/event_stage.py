@@ -138,7 +138,7 @@ class EventStage:
             self._grants.restore(key, value)
         elif key.startswith(self._tallies.prefixes):
             self._tallies.restore(key, value)
-        elif key.startswith(self._reports.prefix):
+        elif key.startswith(self._reports.prefixes):
             self._reports.restore(key, value)
         else:
             self._subjects.restore(key, value)

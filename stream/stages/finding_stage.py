@@ -25,6 +25,7 @@ from keytrail.stream.policies.exemptions import exemption_of, lapsed_exemption, 
 from keytrail.stream.policies.policy import Exemption
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.reviews.watch import ReviewWatch
+from keytrail.stream.sequences.watch import SequenceWatch
 from keytrail.stream.silence.watch import SilenceWatch
 from keytrail.stream.stages.ledger import FindingBook
 from keytrail.stream.stages.store import StateChange, StateStore
@@ -57,6 +58,7 @@ class FindingStage:
         self._silence = SilenceWatch(policies, partitions)
         self._reviews = ReviewWatch(policies)
         self._dormancy = DormancyWatch(policies, keys)
+        self._sequences = SequenceWatch(policies, partitions)
         self._candidates_of: dict[str, set[str]] = {}
         self._untold: dict[str, None] = {}
         self._exempt: set[str] = set()  # told as suppressed
@@ -80,6 +82,8 @@ class FindingStage:
             self._reviews.restore(key, value)
         elif self._dormancy.keeps(key):
             self._dormancy.restore(key, value)
+        elif self._sequences.keeps(key):
+            self._sequences.restore(key, value)
         elif key.startswith(self._watched.prefix):
             self._watched.restore(key, value)
         elif key.startswith(self._candidates.prefix):
@@ -112,7 +116,10 @@ class FindingStage:
         for some in tallied.values():
             touched.update(dict.fromkeys(self._take_tallies(some)))
         until = self._silence.until()
-        in_time = (self._silence.judge(), self._reviews.judge(until), self._dormancy.judge(until))
+        in_time = (
+            *(self._silence.judge(), self._reviews.judge(until), self._dormancy.judge(until)),
+            self._sequences.judge(self._silence.past()),
+        )
         for found in chain.from_iterable(in_time):
             touched.update(dict.fromkeys(self._apply(found)))
         anomalies = []
@@ -157,7 +164,7 @@ class FindingStage:
 
     def expect_partitions(self, partitions: int) -> None:
         """The events topic has so many; before the first batch."""
-        self._silence.partitions = partitions
+        self._silence.partitions = self._sequences.partitions = partitions
 
     def asks_for_keys(self, signals: Iterable[Signal]) -> bool:
         """True where the directory should be as fresh as the topic of keys before these are processed."""
@@ -183,6 +190,7 @@ class FindingStage:
         elif signal.attendance is not None:
             self._silence.take(signal.attendance, signal.policy_version)
             self._dormancy.take(signal.attendance, signal.policy_version)
+            self._sequences.take(signal.attendance, signal.policy_version)
             for moments in signal.attendance.glass:
                 self._reviews.take(moments, signal.policy_version)
         elif signal.profile is not None:
@@ -332,7 +340,8 @@ class FindingStage:
         # The ledger comes last: a check finds it at the end of the changelog.
         stores = (
             *(self._findings, self._teams, self._candidates),
-            *(self._watched, self._census, self._silence, self._reviews, self._dormancy, self._triages),
+            *(self._watched, self._census, self._silence, self._reviews, self._dormancy, self._sequences),
+            self._triages,
         )
         return [change for store in stores for change in store.take_changes()] + self._book.take_changes()
 

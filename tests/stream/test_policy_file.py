@@ -185,7 +185,7 @@ def test_the_same_content_has_the_same_version_in_whatever_order_it_is_written()
             "2: x is no field; there are: version, privileged_roles, privileged_permissions, "
             "escalation_permissions, roles, separations, sprawl, explosion, flapping, movers, "
             "change_windows, lineage, orphans, burst, refusals, dormancy, networks, sharing, cadence, "
-            "travel, reviews, silence, signing, auto_suspend, rules, exceptions, severity_shifts, "
+            "travel, reviews, silence, sequences, signing, auto_suspend, rules, exceptions, severity_shifts, "
             "custom_rules.",
         ),
         (

@@ -1,0 +1,114 @@
+"""Notes on numbers: which ones of which run one partition of the events topic has seen.
+
+A number counts in the hour that its partition has reached, or in the event's own where that is further: what
+a partition tells of an hour is all there once it has reached a later one, whatever the batches are.
+"""
+
+from collections.abc import Iterator
+
+from keytrail.schemas.records import Event, NumberBlock, RunNumbers, ToldLoss
+from keytrail.stream.findings.signals import capped
+from keytrail.stream.sequences.bitmaps import BLOCK, blocks_of
+from keytrail.stream.stages.store import StateChange, StateStore
+
+AUDIT_LOSS = "audit_loss"  # the event by which the SDK tells what will not arrive
+_MOST_BYTES = 400_000  # of one signal, about
+_MOST_BLOCKS = 2_000  # of one run in a signal
+_BLOCK_BYTES = BLOCK // 8 + 10
+_MOST_DIGITS = 18
+_STATE = "from"
+
+
+class SequenceNotes:
+    """Of one partition.  Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._from: StateStore[int] = StateStore("numbers-from", _pack, int)
+        self._begin: int | None = None
+        self._by_hour: dict[int, list[Event]] = {}
+
+    @property
+    def prefix(self) -> bytes:
+        return self._from.prefix
+
+    @property
+    def begin(self) -> int:
+        """The hour from which on all numbers are told; something was noted."""
+        if self._begin is None:
+            self._begin = self._from.get(_STATE)
+        return -1 if self._begin is None else self._begin
+
+    def note(self, event: Event, hour: int) -> None:
+        """The event counts in this hour.  Events come in the order of the partition."""
+        if self._begin is None and self.begin == -1:
+            self._begin = hour
+            self._from.put(_STATE, hour)
+        if event.sequence > 0 and event.producer_id:
+            events = self._by_hour.get(hour)
+            if events is None:
+                self._by_hour[hour] = [event]
+            else:
+                events.append(event)
+
+    def take(self) -> Iterator[list[RunNumbers]]:
+        """What was noted since the last call, in parts that fit into a signal each."""
+        part: list[RunNumbers] = []
+        size = 0
+        for hour, events in self._by_hour.items():
+            for numbers in _runs(hour, events):
+                weight = 4 * (len(numbers.producer_id) + len(numbers.service))
+                weight += _BLOCK_BYTES * len(numbers.blocks)
+                if part and size + weight > _MOST_BYTES:
+                    yield part
+                    part, size = [], 0
+                part.append(numbers)
+                size += weight
+        self._by_hour.clear()
+        if part:
+            yield part
+
+    def take_changes(self) -> list[StateChange]:
+        return self._from.take_changes()
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of the changelog, in its order."""
+        self._from.restore(key, value)
+
+
+def _runs(hour: int, events: list[Event]) -> Iterator[RunNumbers]:
+    by_run: dict[tuple[str, str], list[int]] = {}
+    for event in events:
+        run = (event.producer_id, event.service)
+        numbers = by_run.get(run)
+        if numbers is None:
+            by_run[run] = [event.sequence]
+        else:
+            numbers.append(event.sequence)
+        if event.action == AUDIT_LOSS and (lost := _told(event)) is not None:
+            yield RunNumbers(capped(event.attributes["producer_id"]), capped(event.service), hour, [], [lost])
+    for (producer_id, service), numbers in by_run.items():
+        blocks = [
+            NumberBlock(block, bits.to_bytes((bits.bit_length() + 7) // 8, "little"))
+            for block, bits in blocks_of(numbers).items()
+        ]
+        for start in range(0, len(blocks), _MOST_BLOCKS):
+            some = blocks[start : start + _MOST_BLOCKS]
+            yield RunNumbers(capped(producer_id), capped(service), hour, some)
+
+
+def _told(event: Event) -> ToldLoss | None:
+    """What the event tells of a loss, if it can be read."""
+    said = event.attributes
+    numbers = [said.get(name, "") for name in ("count", "first", "last")]
+    if not said.get("producer_id") or not all(
+        text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS for text in numbers
+    ):
+        return None
+    count, first, last = (int(text) for text in numbers)
+    if not 1 <= first <= last or count < 1:
+        return None
+    return ToldLoss(capped(said.get("why", "")), count, first, last)
+
+
+def _pack(hour: int) -> bytes:
+    return str(hour).encode()
