@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 BLOCK = 1_024
 _SHIFT = 10
-_DENSE = 64  # so many places for a number are still quicker gone through than one number after another
+_WITHIN = BLOCK - 1
+_DENSE = 40  # so many numbers of each block are quicker put in places than bits are set
 _DIGITS = bytes([48, 49]) + bytes(254)
 
 Range = tuple[int, int]  # the first and the last number
@@ -17,7 +18,7 @@ Range = tuple[int, int]  # the first and the last number
 def blocks_of(numbers: Sequence[int]) -> dict[int, int]:
     """The bits of each block that the numbers are in; at least one number."""
     first, last = min(numbers) >> _SHIFT, max(numbers) >> _SHIFT
-    if (last - first + 1) << _SHIFT > _DENSE * len(numbers) + BLOCK:
+    if (last - first + 1) * _DENSE > len(numbers):
         return _sparse(numbers)
     begin = first << _SHIFT
     places = bytearray((last - first + 1) << _SHIFT)
@@ -37,7 +38,7 @@ def _sparse(numbers: Iterable[int]) -> dict[int, int]:
     found: dict[int, int] = {}
     for number in numbers:
         block = number >> _SHIFT
-        found[block] = found.get(block, 0) | 1 << (number & (BLOCK - 1))
+        found[block] = found.get(block, 0) | 1 << (number & _WITHIN)
     return found
 
 

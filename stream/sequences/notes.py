@@ -1,10 +1,11 @@
-"""Notes on numbers: which ones of which run one partition of the events topic has seen.
+"""Notes on numbers: which ones of which runs one partition of the events topic has seen.
 
 A number counts in the hour that its partition has reached, or in the event's own where that is further: what
 a partition tells of an hour is all there once it has reached a later one, whatever the batches are.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 from keytrail.schemas.records import Event, NumberBlock, RunNumbers, ToldLoss
 from keytrail.stream.findings.signals import capped
@@ -15,6 +16,7 @@ AUDIT_LOSS = "audit_loss"  # the event by which the SDK tells what will not arri
 _MOST_BYTES = 400_000  # of one signal, about
 _MOST_BLOCKS = 2_000  # of one run in a signal
 _BLOCK_BYTES = BLOCK // 8 + 10
+_LEAST_BYTES = 100
 _MOST_DIGITS = 18
 _STATE = "from"
 
@@ -25,7 +27,10 @@ class SequenceNotes:
     def __init__(self) -> None:
         self._from: StateStore[int] = StateStore("numbers-from", _pack, int)
         self._begin: int | None = None
-        self._by_hour: dict[int, list[Event]] = {}
+        # By hour and run; the lowest comes first, and the service is the one that its event names.
+        self._numbers: dict[int, dict[str, list[int]]] = {}
+        self._services: dict[tuple[int, str], str] = {}
+        self._lost: list[RunNumbers] = []
 
     @property
     def prefix(self) -> bytes:
@@ -33,7 +38,7 @@ class SequenceNotes:
 
     @property
     def begin(self) -> int:
-        """The hour from which on all numbers are told; something was noted."""
+        """The hour from which on all numbers are told; -1 before anything was noted."""
         if self._begin is None:
             self._begin = self._from.get(_STATE)
         return -1 if self._begin is None else self._begin
@@ -43,29 +48,53 @@ class SequenceNotes:
         if self._begin is None and self.begin == -1:
             self._begin = hour
             self._from.put(_STATE, hour)
-        if event.sequence > 0 and event.producer_id:
-            events = self._by_hour.get(hour)
-            if events is None:
-                self._by_hour[hour] = [event]
-            else:
-                events.append(event)
+        number, run = event.sequence, event.producer_id
+        if number <= 0 or not run:
+            return
+        by_run = self._numbers.get(hour)
+        if by_run is None:
+            by_run = self._numbers[hour] = {}
+        numbers = by_run.get(run)
+        if numbers is None:
+            by_run[run] = [number]
+            self._services[hour, run] = event.service
+        elif number > numbers[0]:
+            numbers.append(number)
+        else:
+            numbers.insert(0, number)
+            self._services[hour, run] = event.service
+        if event.action == AUDIT_LOSS and (lost := _told(event)) is not None:
+            told_of = capped(event.attributes["producer_id"])
+            self._lost.append(RunNumbers(told_of, capped(event.service), hour, [], [lost]))
 
     def take(self) -> Iterator[list[RunNumbers]]:
         """What was noted since the last call, in parts that fit into a signal each."""
         part: list[RunNumbers] = []
         size = 0
-        for hour, events in self._by_hour.items():
-            for numbers in _runs(hour, events):
-                weight = 4 * (len(numbers.producer_id) + len(numbers.service))
-                weight += _BLOCK_BYTES * len(numbers.blocks)
-                if part and size + weight > _MOST_BYTES:
-                    yield part
-                    part, size = [], 0
-                part.append(numbers)
-                size += weight
-        self._by_hour.clear()
+        for numbers in chain(self._lost, self._runs()):
+            weight = 4 * (len(numbers.producer_id) + len(numbers.service)) + _LEAST_BYTES
+            weight += _BLOCK_BYTES * len(numbers.blocks)
+            if part and size + weight > _MOST_BYTES:
+                yield part
+                part, size = [], 0
+            part.append(numbers)
+            size += weight
         if part:
             yield part
+        self._numbers.clear()
+        self._services.clear()
+        self._lost.clear()
+
+    def _runs(self) -> Iterator[RunNumbers]:
+        for hour, by_run in self._numbers.items():
+            for run, numbers in by_run.items():
+                name, service = capped(run), capped(self._services[hour, run])
+                blocks = [
+                    NumberBlock(block, bits.to_bytes((bits.bit_length() + 7) // 8, "little"))
+                    for block, bits in blocks_of(numbers).items()
+                ]
+                for start in range(0, len(blocks), _MOST_BLOCKS):
+                    yield RunNumbers(name, service, hour, blocks[start : start + _MOST_BLOCKS])
 
     def take_changes(self) -> list[StateChange]:
         return self._from.take_changes()
@@ -73,27 +102,6 @@ class SequenceNotes:
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Take a record of the changelog, in its order."""
         self._from.restore(key, value)
-
-
-def _runs(hour: int, events: list[Event]) -> Iterator[RunNumbers]:
-    by_run: dict[tuple[str, str], list[int]] = {}
-    for event in events:
-        run = (event.producer_id, event.service)
-        numbers = by_run.get(run)
-        if numbers is None:
-            by_run[run] = [event.sequence]
-        else:
-            numbers.append(event.sequence)
-        if event.action == AUDIT_LOSS and (lost := _told(event)) is not None:
-            yield RunNumbers(capped(event.attributes["producer_id"]), capped(event.service), hour, [], [lost])
-    for (producer_id, service), numbers in by_run.items():
-        blocks = [
-            NumberBlock(block, bits.to_bytes((bits.bit_length() + 7) // 8, "little"))
-            for block, bits in blocks_of(numbers).items()
-        ]
-        for start in range(0, len(blocks), _MOST_BLOCKS):
-            some = blocks[start : start + _MOST_BLOCKS]
-            yield RunNumbers(capped(producer_id), capped(service), hour, some)
 
 
 def _told(event: Event) -> ToldLoss | None:

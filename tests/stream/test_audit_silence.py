@@ -207,8 +207,14 @@ Row = tuple[str, str, int, str, tuple[str, ...]]
 class Stages:
     """An event stage for each partition, and the finding stage; any of them may be started again."""
 
-    def __init__(self, logs: list[list[Event]], arrived: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        logs: list[list[Event]],
+        arrived: dict[str, int] | None = None,
+        rule: str = "audit_silence",
+    ) -> None:
         self._logs = logs
+        self._rule = rule
         self._arrived = arrived or {}
         self._done = [0] * len(logs)
         self._policies = Timeline(parse_policy(SMALL, ""))
@@ -262,31 +268,40 @@ class Stages:
     def take(self, signals: Iterable[Signal]) -> None:
         anomalies = self._findings.process(signals)
         self._found.update((change.key, change.value) for change in self._findings.take_changes())
-        self._latest.update((a.entity, a) for a in anomalies if a.rule == "audit_silence")
+        self._latest.update((a.entity, a) for a in anomalies if a.rule == self._rule)
 
     def rows(self) -> set[Row]:
         anomalies = self._findings.settle()
-        self._latest.update((a.entity, a) for a in anomalies if a.rule == "audit_silence")
+        self._latest.update((a.entity, a) for a in anomalies if a.rule == self._rule)
         return {
             (a.entity, a.status.replace("updated", "open"), a.count, a.policy_version, tuple(a.evidence))
             for a in self._latest.values()
         }
 
 
-def _in_order(
-    logs: list[list[Event]], order: Sequence[int], batch: int, arrived: dict[str, int] | None = None
+def in_order(
+    logs: list[list[Event]],
+    order: Sequence[int],
+    batch: int,
+    arrived: dict[str, int] | None = None,
+    rule: str = "audit_silence",
 ) -> set[Row]:
     """One partition entirely before another."""
-    stages = Stages(logs, arrived)
+    stages = Stages(logs, arrived, rule)
     for partition in order:
         for _ in range(0, len(logs[partition]), batch):
             stages.take(stages.go_on(partition, batch))
     return stages.rows()
 
 
-def _anyhow(logs: list[list[Event]], chance: Random, arrived: dict[str, int] | None = None) -> set[Row]:
+def anyhow(
+    logs: list[list[Event]],
+    chance: Random,
+    arrived: dict[str, int] | None = None,
+    rule: str = "audit_silence",
+) -> set[Row]:
     """Batches of any size from any partition, drawn together or not, with restarts in between."""
-    stages = Stages(logs, arrived)
+    stages = Stages(logs, arrived, rule)
     left = {partition: len(log) for partition, log in enumerate(logs)}
     while left:
         signals = []
@@ -333,10 +348,10 @@ def test_neither_batches_nor_restarts_nor_which_partition_is_ahead_matter(
     events, chance = _events(life), Random(seed)
     late = {one.event_id: one.occurred_at + chance.randrange(3 * HOUR) for one in events}
     logs = _logs(sorted(events, key=lambda one: late[one.event_id]), chance)
-    expected = _in_order(logs, range(PARTITIONS), 1)
-    assert _in_order(logs, range(PARTITIONS)[::-1], 5_000) == expected
-    assert _in_order(logs, range(PARTITIONS), 17) == expected
-    assert _anyhow(logs, chance) == expected
+    expected = in_order(logs, range(PARTITIONS), 1)
+    assert in_order(logs, range(PARTITIONS)[::-1], 5_000) == expected
+    assert in_order(logs, range(PARTITIONS), 17) == expected
+    assert anyhow(logs, chance) == expected
 
 
 @settings(max_examples=60, deadline=None)
@@ -347,7 +362,7 @@ def test_order_within_the_allowed_lateness_does_not_matter(life: list[tuple[str,
     late = {one.event_id: one.occurred_at + chance.randrange(2 * HOUR) for log in logs for one in log}
     shuffled = [sorted(log, key=lambda one: late[one.event_id]) for log in logs]
     # The policy goes by offsets, so that only what it says of neither half's limits can be compared.
-    found = [{row[:3] for row in _in_order(some, range(PARTITIONS), 17)} for some in (logs, shuffled)]
+    found = [{row[:3] for row in in_order(some, range(PARTITIONS), 17)} for some in (logs, shuffled)]
     assert found[0] == found[1]
 
 
@@ -359,8 +374,8 @@ def test_services_that_share_a_wrong_clock_make_nobody_look_silent() -> None:
     arrived = {one.event_id: one.occurred_at for one in right}
     logs = [[replace(one, event_id=f"{one.event_id}/{p}") for one in wrong] for p in range(PARTITIONS)]
     known = {f"{name}/{p}": at for name, at in arrived.items() for p in range(PARTITIONS)}
-    assert {row[0] for row in _in_order(logs, range(PARTITIONS), 100)} == {"iam", "job", "vault"}
-    assert _in_order(logs, range(PARTITIONS), 100, known) == set()
+    assert {row[0] for row in in_order(logs, range(PARTITIONS), 100)} == {"iam", "job", "vault"}
+    assert in_order(logs, range(PARTITIONS), 100, known) == set()
 
 
 @pytest.mark.parametrize("hours", [1, 2, 3, 4, 12])
@@ -373,7 +388,7 @@ def test_a_brokers_clock_that_falls_back_makes_nobody_look_silent(hours: int) ->
         for log in logs
         for one in log
     }
-    assert _in_order(logs, range(PARTITIONS), 100, arrived) == set()
+    assert in_order(logs, range(PARTITIONS), 100, arrived) == set()
 
 
 @settings(max_examples=60, deadline=None)
@@ -385,9 +400,9 @@ def test_what_clocks_say_that_are_ahead_changes_nothing(
     logs = _logs(_events(life), chance)
     arrived = {one.event_id: one.occurred_at for log in logs for one in log}
     wrong = [[ahead([one], skew.get(one.service, 0))[0] for one in log] for log in logs]
-    expected = _in_order(logs, range(PARTITIONS), 17, arrived)
-    assert _in_order(wrong, range(PARTITIONS)[::-1], 5_000, arrived) == expected
-    assert _anyhow(wrong, chance, arrived) == expected
+    expected = in_order(logs, range(PARTITIONS), 17, arrived)
+    assert in_order(wrong, range(PARTITIONS)[::-1], 5_000, arrived) == expected
+    assert anyhow(wrong, chance, arrived) == expected
 
 
 @settings(max_examples=60, deadline=None)
@@ -398,5 +413,5 @@ def test_what_comes_long_after_it_happened_is_judged_by_when_it_happened(
     """An import, or a replay: the broker has had it long after."""
     logs = _logs(_events(life), Random(seed))
     arrived = {one.event_id: LATER + later for log in logs for one in log}
-    found = [_in_order(logs, range(PARTITIONS), 17, known) for known in (None, arrived)]
+    found = [in_order(logs, range(PARTITIONS), 17, known) for known in (None, arrived)]
     assert found[0] == found[1]
