@@ -104,6 +104,14 @@ class Simulation:
         yield from planned
 
     def _numbered(self) -> Iterator[Event]:
-        """The planned events in order; they count as one producer's, and the traffic as another's."""
-        for number, event in enumerate(self._planned, 1):
-            yield replace(event, producer_id=f"{self._name}-planned", sequence=number)
+        """The planned events in order.
+
+        Those that no producer was planned for count as one producer's, and the traffic as another's.
+        """
+        number = 0
+        for event in self._planned:
+            if event.producer_id:
+                yield event
+            else:
+                number += 1
+                yield replace(event, producer_id=f"{self._name}-planned", sequence=number)

@@ -1,20 +1,20 @@
 """Sequence holes: a producer gave its events numbers, and some of them never came.
 
 A producer numbers the events of each of its runs from 1 without holes; they lie in all partitions. With a
-the hour in which a number of a run came, the event's own or that which its partition has reached, whichever
-is later, n is missing where
+the hour in which a number of a run came, the event's own or the one that its partition has reached,
+whichever is later, n is missing where
 
     a higher number of the run came in hour a, or was told as lost, and
     n has not come by the end of hour  a + sequences.late_hours
 
 The time is that of the stream, as for `audit_silence`: an hour is judged once every partition is past it; an
-event counts as of no later than when the broker had it, so a wrong clock moves nothing. One finding a service,
-with how many numbers are missing, of which run, and between which two; `count` is their number. Each hour in
-which that changes states it anew, and it resolves once all of them have come. What the producer itself tells
-(`audit_loss`) counts as well, and is named; where it told all of it the severity is medium. A new run is no
-hole. The numbers of a run count from 1 where its id ends in a UUID of version 7, as the SDK's do, from after
-keytrail began to count; else from the lowest that was seen at first. A run that rests for 28 days is
-forgotten; what it lacked stays told until somebody closes it.
+event counts as of no later than when the broker had it, so a wrong clock moves nothing. One finding a
+service, with how many numbers are missing, of which run, and between which two; `count` is their number. Each
+hour in which that changes states it anew, and it resolves once all of them have come. What the producer
+itself tells (`audit_loss`) counts as well, and is named; where it told all of it the severity is medium. A
+new run is no hole. The numbers of a run count from 1 where its id ends in a UUID of version 7, as the SDK's
+do, from after keytrail began to count; else from the lowest that was seen at first. A run that rests for 28
+days is forgotten; what it lacked stays told until somebody closes it.
 
 Anyone who may write events can claim a run and a number. A number more than 16,777,216 ahead of the run's
 others moves nothing: it is counted apart, as one that does not fit, and the finding says so. Of a run 1,000

@@ -19,6 +19,7 @@ from conduct_judge import ConductJudge
 from dormancy_judge import DormancyJudge
 from grants_judge import GrantsJudge
 from reviews_judge import ReviewsJudge
+from sequence_judge import SequenceJudge
 from silence_judge import SilenceJudge
 
 from keytrail.producers.simulation import Finding
@@ -92,11 +93,13 @@ class _Judge:
         self._grants = GrantsJudge(self._keys)
         self._silence = SilenceJudge()
         self._reviews = ReviewsJudge()
+        self._sequences = SequenceJudge()
         self._dormancy = DormancyJudge({key.key_id: key for key in self._keys.values()}.values())
 
     def judge(self, events: Iterable[Event]) -> set[Finding]:
         for event in events:
             self._silence.note(event)
+            self._sequences.note(event)
             key = self._keys.get(event.key_id or event.key_alias or "")
             self._reviews.note(event, key)
             self._dormancy.note(event, key)
@@ -106,7 +109,7 @@ class _Judge:
             self._grants.note(event)
         conduct, grants = self._conduct.findings(), self._grants.findings()
         absent = {*self._silence.findings(), *self._reviews.findings(), *self._dormancy.findings()}
-        return self._found | conduct | grants | absent
+        return self._found | conduct | grants | absent | set(self._sequences.findings())
 
     def _find(self, rule: str, entity_type: str, entity: str, cause: str = "") -> None:
         self._found.add(Finding(rule, entity_type, entity, cause))

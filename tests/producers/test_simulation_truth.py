@@ -46,6 +46,7 @@ RULES = {
     "audit_silence",
     "break_glass_unreviewed",
     "dormant_privileged_key",
+    "sequence_holes",
 }
 
 

@@ -18,6 +18,7 @@ from keytrail.producers.simulation.injections import (
     lineage,
     movers,
     nesting,
+    numbering,
     orphans,
     privilege,
     reasons,
@@ -207,6 +208,10 @@ KINDS = (
             dormancy.break_glass,
             dormancy.revoked_in_time,
         ),
+    ),
+    Kind(
+        (numbering.some_never_came, numbering.first_ones_never_came, numbering.told_as_lost),
+        (numbering.started_anew, numbering.late_in_time, numbering.about_many),
     ),
 )
 
