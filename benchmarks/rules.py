@@ -1,6 +1,6 @@
 """What each rule costs: asked about a simulated company's events, without reading, storing or telling.
 
-What keys do, which services report, and which privileged keys are used, is measured apart: drawing it
+What keys do, which services report, which privileged keys are used and what is numbered, is measured apart: drawing it
 together in the event stage, and judging it in the finding stage.  How much of it is told depends on how often
 a key is used, and a service reports: the simulated half year is squeezed into two days.
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from benchmarks.measure import Result, keep, measure
 from keytrail.producers.simulation import Simulation
-from keytrail.schemas.records import Event, Signal
+from keytrail.schemas.records import Attendance, Event, RunNumbers, Signal
 from keytrail.stream.access.access import Change, SubjectAccess
 from keytrail.stream.conduct.tallies import Tallies
 from keytrail.stream.conduct.watch import ConductWatch
@@ -21,7 +21,9 @@ from keytrail.stream.dormancy.watch import DormancyWatch
 from keytrail.stream.keys.keys import KeyAtEvent, KeyDirectory, KeyTraits
 from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
-from keytrail.stream.silence.progress import LATENESS
+from keytrail.stream.sequences.notes import SequenceNotes
+from keytrail.stream.sequences.watch import SequenceWatch
+from keytrail.stream.silence.progress import HOUR, LATENESS
 from keytrail.stream.silence.reports import Reports
 from keytrail.stream.silence.watch import SilenceWatch
 from keytrail.stream.stages.judging import Judge
@@ -66,6 +68,9 @@ def run() -> Iterator[Result]:
     )
     uses = _use(squeezed)
     yield measure("which privileged keys are used, judged", EVENTS, lambda: lambda: _lie(directory, uses))
+    yield measure("which numbers came, told", EVENTS, lambda: lambda: _number(squeezed))
+    numbers = _number(squeezed)
+    yield measure("which numbers came, judged", EVENTS, lambda: lambda: _miss_numbers(numbers))
     for rule in EVENT_RULES:
         yield measure(_name(rule.judge), EVENTS, lambda rule=rule: _asking(asked, [rule], frozenset()))
     for of_subject in sorted(of_subjects, key=_name):
@@ -143,6 +148,27 @@ def _lie(directory: KeyDirectory, uses: list[Signal]) -> None:
         watch.take_changes()
 
 
+def _number(asked: Asked) -> list[list[RunNumbers]]:
+    notes = SequenceNotes()
+    told = []
+    for start in range(0, len(asked), _BATCH):
+        for event, _ in asked[start : start + _BATCH]:
+            notes.note(event, event.occurred_at // HOUR)
+        told += notes.take()
+        notes.take_changes()
+    return told
+
+
+def _miss_numbers(told: list[list[RunNumbers]]) -> None:
+    watch = SequenceWatch(Timeline(_POLICY), 1)
+    begin = told[0][0].hour
+    for numbers in told:
+        hour = max(one.hour for one in numbers)
+        watch.take(Attendance(0, hour, [], numbers=numbers, numbers_from=begin), _POLICY.version)
+        tuple(watch.judge(hour))
+        watch.take_changes()
+
+
 def _name(judge: Callable[..., object]) -> str:
     return judge.__module__.rpartition(".")[2]
 
@@ -176,9 +202,9 @@ def main() -> None:
     calm_collector()  # as the worker has it
     results = list(run())
     base, first, whole = (result.cpu_s_per_100k for result in results[:3])
-    costs = [(result.stage, result.cpu_s_per_100k) for result in results[3:9]]
+    costs = [(result.stage, result.cpu_s_per_100k) for result in results[3:11]]
     whole += sum(cost for _, cost in costs)
-    costs += [(result.stage, result.cpu_s_per_100k - base) for result in results[9:]]
+    costs += [(result.stage, result.cpu_s_per_100k - base) for result in results[11:]]
     costs += [("the first rules", first - base), ("the whole catalogue", whole - base)]
     ratio = (whole - base) / (first - base)
     lines = ["| rule | CPU s per 100,000 events |", "|---|---|"]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from keytrail.schemas.topics import EVENTS
 from keytrail.sinks.hours import Holding, JudgedHours
 
-_RULES = "audit_silence, break_glass_unreviewed and dormant_privileged_key"
+_RULES = "audit_silence, break_glass_unreviewed, dormant_privileged_key and sequence_holes"
 
 
 def lines(hours: JudgedHours) -> Iterator[str]:
