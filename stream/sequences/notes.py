@@ -43,11 +43,14 @@ class SequenceNotes:
             self._begin = self._from.get(_STATE)
         return -1 if self._begin is None else self._begin
 
-    def note(self, event: Event, hour: int) -> None:
-        """The event counts in this hour.  Events come in the order of the partition."""
-        if self._begin is None and self.begin == -1:
+    def start(self, hour: int) -> None:
+        """From this hour on all is noted, where that is not so already."""
+        if self.begin == -1:
             self._begin = hour
             self._from.put(_STATE, hour)
+
+    def note(self, event: Event, hour: int) -> None:
+        """The event counts in this hour.  Events come in the order of the partition."""
         number, run = event.sequence, event.producer_id
         if number <= 0 or not run:
             return

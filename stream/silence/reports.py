@@ -89,6 +89,7 @@ class Reports:
             return
         self._kept.put(_STATE, known)
         self._reached = known.reached
+        self._numbers.start(max(place[1], known.reached))
         if len(self._told) >= _MOST_TOLD:
             self._told.clear()
         self._told[place] = at
