@@ -1,8 +1,8 @@
 """What each rule costs: asked about a simulated company's events, without reading, storing or telling.
 
-What keys do, which services report, which privileged keys are used and which numbers came, is measured apart:
-drawing it together in the event stage, and judging it in the finding stage.  How much of it is told depends on
-how often a key is used, and a service reports: the simulated half year is squeezed into two days.
+What keys do, which services report, which privileged keys are used and which numbers came, is measured
+apart: drawing it together in the event stage, and judging it in the finding stage.  How much of it is told
+depends on how often a key is used, and a service reports: the simulated half year is squeezed into two days.
 
 python -m benchmarks.rules
 """

@@ -162,6 +162,8 @@ class SequenceWatch:
                 numbers.discard(number)
             elif left != block:
                 self._blocks.put(_block_name(name, number), left)
+        if not numbers:
+            del self._blocks_of[name]
         return changed
 
     def _signals(self, service: str, hour: int, policy_version: str) -> Iterator[Signal]:
@@ -248,10 +250,13 @@ class SequenceWatch:
                 store.restore(key, value)
         if key.startswith(self._blocks.prefix):
             number, _, name = key.removeprefix(self._blocks.prefix).decode().partition(" ")
-            if value is None:
-                self._blocks_of[name].discard(int(number))
+            numbers = self._blocks_of[name]
+            if value is not None:
+                numbers.add(int(number))
             else:
-                self._blocks_of[name].add(int(number))
+                numbers.discard(int(number))
+            if not numbers:
+                del self._blocks_of[name]
 
     def take_changes(self) -> list[StateChange]:
         return [change for store in self._stores for change in store.take_changes()]
