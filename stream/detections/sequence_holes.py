@@ -18,8 +18,8 @@ days is forgotten; what it lacked stays told until somebody closes it.
 
 Anyone who may write events can claim a run and a number. A number more than 16,777,216 ahead of the run's
 others moves nothing: it is counted apart, as one that does not fit, and the finding says so. Of a run 1,000
-holes and 4,096 blocks of numbers are kept, of a service 1,000 runs; beyond that the lowest numbers and the
-runs that rested longest are forgotten, and count as seen. Who can claim the missing numbers can hide them.
+holes and 65,536 blocks of numbers are kept, of a service 1,000 runs that wait for nothing and 10,000 more;
+in hours in which there are more, nothing is missing. Who can claim the missing numbers can hide them.
 
 False positives: producers that do not count as they should (have them send 0); events that became dead
 letters (replay them); a clock that was set back in what is imported long afterwards, until the rest has come.

@@ -23,7 +23,7 @@ from keytrail.stream.stages.store import StateChange, StateStore
 WINDOW = 28 * 24  # hours of rest after which a run is forgotten
 _MOST_RUNS = 1_000  # of a service, beside those that wait to be decided on
 _MOST_WAITING = 10_000  # of those
-_MOST_BLOCKS = 4_096  # of a run
+_MOST_BLOCKS = 65_536  # of a run: 67 million numbers
 _FORM = 1  # of the packed state
 _STATE = "all"
 

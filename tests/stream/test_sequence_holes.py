@@ -13,12 +13,13 @@ from test_triage import ADMIN, decided
 from world import NOON, World, event
 
 from keytrail.schemas import avro
-from keytrail.schemas.records import Anomaly, Event, Signal
+from keytrail.schemas.records import Anomaly, Attendance, Event, NumberBlock, RunNumbers, Signal
 from keytrail.schemas.triage import CLOSE
 from keytrail.stream.findings.signals import routing_key
 from keytrail.stream.policies.policy import Policy, RuleSetting
+from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.sequences.limits import SequenceLimits
-from keytrail.stream.sequences.watch import WINDOW
+from keytrail.stream.sequences.watch import WINDOW, SequenceWatch
 
 RULE = "sequence_holes"
 RUN = "job:1"
@@ -163,7 +164,7 @@ def test_a_number_far_ahead_moves_nothing_and_is_told() -> None:
 def test_forged_numbers_and_runs_are_bounded() -> None:
     chance = Random(5)
     world = World(clock=lambda: NOON + 10_000 * HOUR)
-    sparse = numbered([chance.randrange(1, 2**62) for _ in range(9_000)], 2)
+    sparse = numbered([chance.randrange(1, 2**62) for _ in range(2_000)], 2)
     runs = [one for place in range(14_000) for one in numbered([7, 9], 2.5, f"run-{place}", "flood")]
     own = numbered([1, 2, 5], 2.1, "desk:1", "desk")
     world.send(*by_time(sparse, runs, own, others(40)), batch=2_000)
@@ -177,6 +178,26 @@ def test_forged_numbers_and_runs_are_bounded() -> None:
     # Numbers are decided on again afterwards.
     world.send(*by_time(numbered([1, 4], 41, "job:2"), reports("iam", [42, 50]), reports("vault", [42, 50])))
     assert rows(world)["job"].details["missing"] == "2"
+
+
+def test_of_a_run_with_numbers_without_end_none_is_missing_in_those_hours() -> None:
+    watch, version = SequenceWatch(Timeline(Policy()), partitions=1), Policy().version
+    for hour, blocks in (
+        (5, range(0, 70_000 * 2, 2)),
+        (9, range(150_000, 150_002)),
+        (12, range(150_003, 150_004)),
+    ):
+        numbers = RunNumbers(RUN, "job", hour, [NumberBlock(block, b"\x01") for block in blocks])
+        watch.take(Attendance(0, hour, [], numbers=[numbers], numbers_from=0), version)
+        assert len(watch.take_changes()) < 140_000
+    found = list(watch.judge(30))
+    assert [(one.holds, one.count) for one in found] == [(True, 1_023), (True, 1_023 + 2_047)]
+    assert {
+        change.key: change.value for change in watch.take_changes() if change.value is not None
+    }.keys() == {
+        b"sequence-hours/all",
+        f"sequence-run/{RUN}".encode(),
+    }
 
 
 def test_a_clock_that_is_ahead_deceives_nobody() -> None:
