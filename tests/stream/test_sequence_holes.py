@@ -19,6 +19,7 @@ from keytrail.stream.findings.signals import routing_key
 from keytrail.stream.policies.policy import Policy, RuleSetting
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.sequences.limits import SequenceLimits
+from keytrail.stream.sequences.run import NOT_YET
 from keytrail.stream.sequences.watch import WINDOW, SequenceWatch
 
 RULE = "sequence_holes"
@@ -260,6 +261,25 @@ def test_numbers_come_through_the_topic_as_they_were_and_decisions_go_where_they
     [close] = World([ADMIN]).send(decided(CLOSE, found))
     [decision] = [signal for signal in close.signals if signal.triage]
     assert routing_key(decision) == routing_key(carried[0])
+
+
+def test_numbers_of_an_earlier_version_are_not_missed() -> None:
+    """A partition whose worker told none holds the rule back, and what it did not tell is no hole."""
+    watch, version = SequenceWatch(Timeline(Policy()), partitions=2), Policy().version
+
+    def tell(partition: int, hour: int, bits: int, begin: int) -> list[tuple[str, int]]:
+        block = NumberBlock(0, bits.to_bytes(8, "little"))
+        numbers = [RunNumbers(RUN, "job", hour, [block])] if bits else []
+        watch.take(Attendance(partition, hour, [], numbers=numbers, numbers_from=begin), version)
+        return [(one.entity, one.count) for one in watch.judge(hour)]
+
+    assert tell(0, 10, 0b00010, 10) == []
+    assert tell(1, 10, 0, NOT_YET) == []
+    assert tell(0, 20, 0b01000, 10) == []
+    assert tell(1, 20, 0b10000, 20) == []
+    assert tell(0, 23, 0b100000, 10) == []
+    assert tell(1, 30, 0b10000000, 20) == []
+    assert tell(0, 40, 0, 10) == [("job", 1)]
 
 
 def _naive(logs: list[list[Event]]) -> dict[str, int]:
