@@ -57,12 +57,15 @@ class Membership:
                 return False
             self.sights[f"service:{event.service}"] = Sight(_NO_DAY, event.occurred_at, _NO_DAY)
         else:
-            sight, seen = Sight(day, event.occurred_at, day), self.sights.get(team)
-            if seen is not None:
-                if seen.first_day <= day and (day, -sight.since) <= (seen.day, -seen.since):
-                    return False
-                sight = _joined(seen, sight)
-            self.sights[team] = sight
+            at, seen = event.occurred_at, self.sights.get(team)
+            if seen is None:
+                self.sights[team] = Sight(day, at, day)
+            elif day > seen.day or (day == seen.day and at < seen.since):
+                self.sights[team] = Sight(day, at, seen.first_day)
+            elif day < seen.first_day:
+                self.sights[team] = Sight(seen.day, seen.since, day)
+            else:
+                return False
         if len(self.sights) > KEPT_TEAMS:
             del self.sights[min(self.sights, key=self._order)]
         self._current = self._latest()
@@ -82,9 +85,3 @@ class Membership:
     def _order(self, team: str) -> tuple[int, Micros, str]:
         sight = self.sights[team]
         return sight.day, sight.since, team
-
-
-def _joined(one: Sight, other: Sight) -> Sight:
-    day = max(one.day, other.day)
-    since = min(sight.since for sight in (one, other) if sight.day == day)
-    return Sight(day, since, min(one.first_day, other.first_day))

@@ -5,7 +5,7 @@ relied on, and what is judged by time (expiry, revocation, hours) may be judged 
 sources that plan ahead and report what is yet to come.  ATT&CK T1070.006 (Timestomp).
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from keytrail.schemas.records import Event
 from keytrail.stream.detections.verdict import Rule, Verdict
@@ -17,11 +17,11 @@ _SECOND = 1_000_000
 _ALLOWED = 120 * _SECOND
 
 
-def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
+def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Sequence[Verdict]:  # noqa: ARG001
     ahead = event.occurred_at - event.recorded_at
     if ahead <= _ALLOWED:
-        return
-    yield Verdict(
+        return ()
+    found = Verdict(
         RULE,
         "service",
         event.service,
@@ -30,3 +30,4 @@ def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  
         f"Set the clocks of {event.service} right; see whether times were changed by hand.",
         details={"actor": event.actor_id, "seconds": str(ahead // _SECOND)},
     )
+    return (found,)

@@ -12,7 +12,7 @@ them the role anew, with an end).  ATT&CK T1078 (Valid Accounts); OWASP NHI1:202
 Source of the idea: the mover in joiner-mover-leaver processes, NIST SP 800-53 PS-5 (Personnel Transfer).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from keytrail.schemas.records import Event
 from keytrail.stream.access.access import SubjectAccess
@@ -24,12 +24,14 @@ from keytrail.stream.policies.policy import Policy
 RULE = Rule("mover_keeps_roles", 1, "condition", "medium", "T1078")
 
 
-def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterator[Verdict]:
+def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterable[Verdict]:
     """What changed with this event; `access` already holds it, and its `left_teams` is brought up to date."""
     moved = len(access.membership.sights) > 1
-    if not moved and not access.left_teams:
-        return
-    kept = _kept(access, policy) if moved else {}
+    return _changed(event, access, policy) if moved or access.left_teams else ()
+
+
+def _changed(event: Event, access: SubjectAccess, policy: Policy) -> Iterator[Verdict]:
+    kept = _kept(access, policy)
     for team in sorted(access.left_teams - kept.keys()):
         access.left_teams.discard(team)
         summary = f"{event.whose} no longer holds roles of {team}, which it left."
@@ -52,7 +54,7 @@ def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterator[Verdi
 def _kept(access: SubjectAccess, policy: Policy) -> dict[str, list[tuple[str, Role]]]:
     """By team that was left for long enough: the roles held that were granted there."""
     kept: dict[str, list[tuple[str, Role]]] = {}
-    if not access.membership.is_stated:
+    if len(access.membership.sights) == 1 or not access.membership.is_stated:
         return kept
     left_before = access.latest_day - policy.movers.grace_days
     for name, role in access.held():

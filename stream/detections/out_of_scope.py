@@ -7,72 +7,75 @@ ATT&CK T1078 (Valid Accounts); OWASP NHI5:2025 (Overprivileged NHI).
 """
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from shlex import quote
 
 from keytrail.schemas.hours import within_hours
 from keytrail.schemas.records import Event, Key
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys.keys import KeyAtEvent
+from keytrail.stream.keys.keys import KeyAtEvent, Remembered
 from keytrail.stream.policies.patterns import matches_any
 from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("out_of_scope", 1, "act", "high", "T1078")
 
-Remembered = dict[tuple[str, str], bool]
-# For each key: names are free text, and whoever writes events may choose ever new ones.
+_Outside = tuple[tuple[str, str], ...]  # dimensions, and what of the event lies outside
+# For each key: what events name is free text, and whoever writes events may choose ever new ones.
 _MOST_REMEMBERED = 1_000
 _LONGEST_REMEMBERED = 200
 
 # Taking a role away is always in scope.
 _ROLE_ACTIONS = frozenset({"grant", "use"})
+_NAMES = ("action", "role", "resource", "environment")
 
 
-def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
+def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Sequence[Verdict]:  # noqa: ARG001
     if key.key is None:
-        return
-    for dimension, value in _outside(event, key.key, key.remembered):
-        yield Verdict(
-            RULE,
-            "key",
-            key.key.key_id,
-            dimension,
-            f"Key {key.key.key_id} of {key.key.owner} was used outside its scope: {dimension} {value}.",
-            f"If this is meant, widen the key's scope; if not: keytrail keys suspend {quote(key.key.key_id)} "
-            "--reason 'used out of scope'.",
-            details={"owner": key.key.owner, dimension: value, "service": event.service},
-        )
+        return ()
+    outside = _outside(event, key.key, key.remembered)
+    return [_verdict(event, key.key, dimension, value) for dimension, value in outside] if outside else ()
 
 
-def _outside(event: Event, key: Key, known: Remembered) -> Iterator[tuple[str, str]]:
-    roles = key.scope_roles if event.action in _ROLE_ACTIONS else ()
-    for dimension, patterns in (
-        ("action", key.scope_actions),
-        ("role", roles),
-        ("resource", key.scope_resources),
-        ("environment", key.scope_environments),
-    ):
-        if (
-            patterns
-            and (value := getattr(event, dimension))
-            and _not_among(patterns, value, dimension, known)
-        ):
-            yield dimension, value
+def _verdict(event: Event, key: Key, dimension: str, value: str) -> Verdict:
+    return Verdict(
+        RULE,
+        "key",
+        key.key_id,
+        dimension,
+        f"Key {key.key_id} of {key.owner} was used outside its scope: {dimension} {value}.",
+        f"If this is meant, widen the key's scope; if not: keytrail keys suspend {quote(key.key_id)} "
+        "--reason 'used out of scope'.",
+        details={"owner": key.owner, dimension: value, "service": event.service},
+    )
+
+
+def _outside(event: Event, key: Key, known: Remembered) -> _Outside:
+    names = (
+        event.action,
+        event.role if key.scope_roles and event.action in _ROLE_ACTIONS else None,
+        event.resource if key.scope_resources else None,
+        event.environment if key.scope_environments else None,
+    )
+    outside: _Outside | None = known.get(names)
+    if outside is None:
+        outside = _names_outside(names, key)
+        if len(known) < _MOST_REMEMBERED and sum(len(name or "") for name in names) <= _LONGEST_REMEMBERED:
+            known[names] = outside
     if key.scope_networks and event.source_ip and _elsewhere(event.source_ip, tuple(key.scope_networks)):
-        yield "network", event.source_ip
+        outside = (*outside, ("network", event.source_ip))
     if key.scope_hours and not within_hours(key.scope_hours, event.occurred_at):
-        yield "hours", key.scope_hours
+        outside = (*outside, ("hours", key.scope_hours))
+    return outside
 
 
-def _not_among(patterns: Sequence[str], value: str, dimension: str, known: Remembered) -> bool:
-    name = (dimension, value)
-    found = known.get(name)
-    if found is None:
-        found = not matches_any(patterns, value)
-        if len(known) < _MOST_REMEMBERED and len(value) <= _LONGEST_REMEMBERED:
-            known[name] = found
-    return found
+def _names_outside(names: Sequence[str | None], key: Key) -> _Outside:
+    scope = (key.scope_actions, key.scope_roles, key.scope_resources, key.scope_environments)
+    return tuple(
+        (dimension, name)
+        for dimension, name, patterns in zip(_NAMES, names, scope, strict=True)
+        if name and patterns and not matches_any(patterns, name)
+    )
 
 
 @lru_cache(maxsize=65_536)

@@ -6,7 +6,7 @@ or granted anew.  False positives: systems that let a grant lapse and do not rep
 revoke.  ATT&CK T1098.003 (Additional Cloud Roles); OWASP NHI1:2025 (Improper Offboarding).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from keytrail.schemas.records import Event
 from keytrail.stream.access.access import SubjectAccess
@@ -16,12 +16,13 @@ from keytrail.stream.policies.policy import Policy
 RULE = Rule("overdue_grant", 1, "condition", "medium", "T1098.003")
 
 
-def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterator[Verdict]:  # noqa: ARG001
+def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterable[Verdict]:  # noqa: ARG001
     """What changed with this event; `access` already holds it, and its `overdue` is brought up to date."""
-    ending = access.ending()
-    if not ending and not access.overdue:
-        return
-    now = {name: role for name, role in ending if access.latest_day > role.ends_day + 1}
+    return _changed(event, access) if access.ending() or access.overdue else ()
+
+
+def _changed(event: Event, access: SubjectAccess) -> Iterator[Verdict]:
+    now = {name: role for name, role in access.ending() if access.latest_day > role.ends_day + 1}
     for name in sorted(access.overdue - now.keys()):
         access.overdue.discard(name)
         summary = f"{event.whose} no longer holds {name} beyond its end."

@@ -25,6 +25,7 @@ runs where a team's roles come together (`stream/access/census.py`).
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from keytrail.schemas.records import Event, RoleHolding
 from keytrail.stream.access.access import SubjectAccess
@@ -91,6 +92,7 @@ def _holding(name: str, role: Role, change: int, holder: str) -> RoleHolding:
     return RoleHolding(name, change, _digest(role.permissions), role.changed.occurred_at, first, holder)
 
 
+@lru_cache(maxsize=4_096)
 def _digest(permissions: tuple[str, ...]) -> str:
     """The same for the same permissions in any order; "" where none are stated."""
     if not permissions:

@@ -13,8 +13,7 @@ positives: small teams that have no second person; say so as an exception.  ATT&
 Roles).  Source of the idea: static separation of duty in ANSI INCITS 359 (RBAC).
 """
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -22,9 +21,9 @@ from keytrail.schemas.records import Event
 from keytrail.stream.access.access import SubjectAccess
 from keytrail.stream.access.role import Role
 from keytrail.stream.detections.verdict import Rule, Verdict
+from keytrail.stream.policies.duties import Separation
 from keytrail.stream.policies.patterns import matches_any
-from keytrail.stream.policies.permissions import reaches
-from keytrail.stream.policies.policy import Policy, Separation
+from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("toxic_combination", 2, "condition", "high", "T1098.003")
 _EVIDENCE = 5  # of each side
@@ -38,13 +37,17 @@ class _Duty(NamedTuple):
     role: Role
 
 
+_Sides = tuple[list[_Duty], list[_Duty]]  # the first and the second
+
+
 def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterator[Verdict]:
     """What changed with this event; `access` already holds it, and its `toxic` is brought up to date."""
     now = {}
-    for separation in policy.separations:
-        first, second = _sides(access, separation, policy)
-        if first and second and (pair := _pair(first, second, separation)) is not None:
-            now[separation.name] = (pair, first, second)
+    if sides := _sides(access, policy):
+        for separation in policy.separations:
+            first, second = sides.get(separation.name, ((), ()))
+            if first and second and (pair := _pair(first, second, separation)) is not None:
+                now[separation.name] = (pair, first, second)
     for name in sorted(access.toxic - now.keys()):
         access.toxic.discard(name)
         yield _verdict(event, name, f"{event.whose} no longer holds both sides of {name}.", holds=False)
@@ -61,34 +64,22 @@ def judge(event: Event, access: SubjectAccess, policy: Policy) -> Iterator[Verdi
         )
 
 
-def _sides(access: SubjectAccess, separation: Separation, policy: Policy) -> tuple[list[_Duty], list[_Duty]]:
-    first: list[_Duty] = []
-    second: list[_Duty] = []
+def _sides(access: SubjectAccess, policy: Policy) -> dict[str, _Sides]:
+    """By the separation's name, for those that the subject holds something of."""
+    found: dict[str, _Sides] = {}
     for name, role in access.held():
-        if role.environment and not matches_any(separation.environments, role.environment):
-            continue
-        names = policy.role_model.within(name)
-        permissions = policy.role_model.permissions(name, role.permissions)
-        for side, roles, permits in (
-            (first, separation.first, separation.first_permissions),
-            (second, separation.second, separation.second_permissions),
-        ):
-            side += [_Duty(what, name, role) for what in _like(roles, permits, names, permissions)]
-    return first, second
+        for apart, first, second in policy.duties.of(name, role.permissions):
+            if role.environment and not matches_any(apart.environments, role.environment):
+                continue
+            sides = found.setdefault(apart.name, ([], []))
+            for side, what in zip(sides, (first, second), strict=True):
+                side += [_Duty(one, name, role) for one in what]
+    return found
 
 
-@lru_cache(maxsize=65_536)
-def _like(
-    roles: Sequence[str], permits: Sequence[str], names: tuple[str, ...], permissions: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Of the names and permissions, those that are like the patterns."""
-    found = [name for name in names if matches_any(roles, name)]
-    if permits:
-        found += [p for p in permissions if p.strip("*:") and reaches(p, permits)]
-    return tuple(found)
-
-
-def _pair(first: list[_Duty], second: list[_Duty], separation: Separation) -> tuple[_Duty, _Duty] | None:
+def _pair(
+    first: Sequence[_Duty], second: Sequence[_Duty], separation: Separation
+) -> tuple[_Duty, _Duty] | None:
     """Two that are not to be held together."""
     for one in first:
         for other in second:
@@ -111,7 +102,7 @@ def _said(duty: _Duty) -> str:
     return duty.name if duty.what == duty.name else f"{duty.name} (with {duty.what})"
 
 
-def _roles(side: list[_Duty]) -> dict[str, Role]:
+def _roles(side: Iterable[_Duty]) -> dict[str, Role]:
     """The first ones of the side."""
     return dict(islice({duty.name: duty.role for duty in side}.items(), _EVIDENCE))
 

@@ -20,13 +20,19 @@ _BY_ATTENDANCE = frozenset(
 KEEP = 5
 MAX_TEXT = 600
 
+_At = tuple[Micros, str]
+
 
 def merge_occurrences(known: Iterable[Occurrence], more: Iterable[Occurrence]) -> list[Occurrence]:
     """The `KEEP` earliest and the `KEEP` latest of both, in order.
 
     Drawn together in any order and in any groups, the same occurrences give the same result.
     """
-    every = sorted({(o.occurred_at, o.event_id) for o in (*known, *more)})
+    return _earliest_and_latest({(o.occurred_at, o.event_id) for o in (*known, *more)})
+
+
+def _earliest_and_latest(occurrences: Iterable[_At]) -> list[Occurrence]:
+    every = sorted(occurrences)
     kept = every if len(every) <= 2 * KEEP else every[:KEEP] + every[-KEEP:]
     return [Occurrence(at, event_id) for at, event_id in kept]
 
@@ -47,8 +53,8 @@ class _Open:
     first: Micros
     last: Micros
     count: int = 0
-    earliest: list[tuple[Micros, str]] = field(default_factory=list)
-    latest: list[tuple[Micros, str]] = field(default_factory=list)
+    earliest: list[_At] = field(default_factory=list)
+    latest: list[_At] = field(default_factory=list)
 
 
 class SignalBook:
@@ -84,19 +90,26 @@ class SignalBook:
         return [self._close(signal) for signal in self._signals]
 
     def _close(self, signal: _Open) -> Signal:
-        verdict = replace(
-            signal.verdict,
-            evidence=tuple(Occurrence(*at) for at in sorted({*signal.earliest, *signal.latest})),
-            count=signal.count,
-            since=signal.first,
-            until=signal.last,
-        )
-        return signal_of(verdict, self._policy_version)
+        events = _earliest_and_latest({*signal.earliest, *signal.latest})
+        return _signal(signal.verdict, events, signal.count, signal.first, signal.last, self._policy_version)
 
 
 def signal_of(verdict: Verdict, policy_version: str) -> Signal:
     """A verdict's signal by itself.  The verdict has evidence."""
     events = merge_occurrences(verdict.evidence, ())
+    first = events[0].occurred_at if verdict.since is None else verdict.since
+    last = events[-1].occurred_at if verdict.until is None else verdict.until
+    return _signal(verdict, events, verdict.count, first, last, policy_version)
+
+
+def _signal(
+    verdict: Verdict,
+    events: list[Occurrence],
+    count: int,
+    first_seen: Micros,
+    last_seen: Micros,
+    policy_version: str,
+) -> Signal:
     return Signal(
         rule=verdict.rule.name,
         entity_type=verdict.entity_type,
@@ -107,9 +120,9 @@ def signal_of(verdict: Verdict, policy_version: str) -> Signal:
         summary=capped(verdict.summary),
         remedy=capped(verdict.remedy),
         events=events,
-        count=verdict.count,
-        first_seen=events[0].occurred_at if verdict.since is None else verdict.since,
-        last_seen=events[-1].occurred_at if verdict.until is None else verdict.until,
+        count=count,
+        first_seen=first_seen,
+        last_seen=last_seen,
         details={name: capped(value) for name, value in verdict.details.items()},
         policy_version=policy_version,
         profile=verdict.profile,
@@ -179,13 +192,13 @@ def _rank(verdict: Verdict) -> int:
     return SEVERITIES.index(verdict.severity or verdict.rule.severity)
 
 
-def _keep_least(kept: list[tuple[Micros, str]], at: tuple[Micros, str]) -> None:
+def _keep_least(kept: list[_At], at: _At) -> None:
     kept.append(at)
     if len(kept) > 4 * KEEP:
         kept[:] = heapq.nsmallest(KEEP, kept)
 
 
-def _keep_greatest(kept: list[tuple[Micros, str]], at: tuple[Micros, str]) -> None:
+def _keep_greatest(kept: list[_At], at: _At) -> None:
     kept.append(at)
     if len(kept) > 4 * KEEP:
         kept[:] = heapq.nlargest(KEEP, kept)

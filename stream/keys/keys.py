@@ -4,13 +4,15 @@ import threading
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from ipaddress import ip_network
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.hours import parse_hours
 from keytrail.schemas.records import Event, Key, Micros, Suspension
 from keytrail.stream.keys.lineage import Lineage
 from keytrail.stream.keys.owners import Owners
+
+Remembered = dict[tuple[str | None, ...], Any]
 
 
 class KeyTraits(NamedTuple):
@@ -37,7 +39,7 @@ class KeyAtEvent:
     key: Key | None
     ancestors: tuple[Key, ...] = ()
     owner_left: Micros | None = None
-    remembered: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False, compare=False)
+    remembered: Remembered = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def record_name(self) -> str:

@@ -14,6 +14,7 @@ from keytrail.stream.conduct.limits import (
     SharingLimits,
     TravelLimits,
 )
+from keytrail.stream.policies.duties import Duties, Separation
 from keytrail.stream.policies.patterns import matches_any
 from keytrail.stream.policies.role_model import DescribedRole, RoleModel
 from keytrail.stream.reviews.limits import ReviewLimits
@@ -120,24 +121,6 @@ class AutoSuspend:
 
     rules: tuple[str, ...] = ()
     most_an_hour: int = 3
-
-
-@dataclass(frozen=True)
-class Separation:
-    """Duties that nobody should hold together; see `detections.toxic_combination`.
-
-    `first` and `second` are patterns of roles, `..._permissions` of what roles permit.  Roles count that were
-    granted in one of `environments`, and together where both are for the same thing: `within` is "anything",
-    "environment" or "resource".
-    """
-
-    name: str
-    first: tuple[str, ...] = ()
-    second: tuple[str, ...] = ()
-    first_permissions: tuple[str, ...] = ()
-    second_permissions: tuple[str, ...] = ()
-    environments: tuple[str, ...] = ("*",)
-    within: str = "anything"
 
 
 @dataclass(frozen=True)
@@ -271,6 +254,11 @@ class Policy:
     def role_model(self) -> RoleModel:
         """The described roles, taken apart."""
         return RoleModel(self.roles)
+
+    @cached_property
+    def duties(self) -> Duties:
+        """Which duties each role is of."""
+        return Duties(self.separations, self.role_model)
 
     @cached_property
     def version(self) -> str:

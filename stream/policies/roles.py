@@ -7,8 +7,8 @@ from operator import attrgetter
 import yaml
 
 from keytrail.stream.policies.composites import Field, Record, Several, patterns
+from keytrail.stream.policies.duties import Separation
 from keytrail.stream.policies.nodes import line_of
-from keytrail.stream.policies.policy import Separation
 from keytrail.stream.policies.problems import Problems
 from keytrail.stream.policies.role_model import DescribedRole, cycles
 from keytrail.stream.policies.shapes import OneOf, Text, quoted

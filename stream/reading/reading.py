@@ -150,7 +150,7 @@ class EventReader:
                 "The value does not begin with a zero byte and a schema id.",
                 "Send events in the Confluent wire format, with the schema registered.",
             )
-        writer = self._writers.get(schema_id) or self._refused.get(schema_id) or self._learn(schema_id)
+        writer = self._writer(schema_id)
         if isinstance(writer, Unreadable):
             return writer
         try:
@@ -186,7 +186,7 @@ class EventReader:
         """By its number, what is certainly an event among the records that share the first one's schema."""
         frame = (records[0].value or b"")[: wire.HEADER_LENGTH]
         schema_id = wire.schema_id_of(frame)
-        writer = None if schema_id is None else self._writers.get(schema_id)
+        writer = None if schema_id is None else self._writer(schema_id)
         if not isinstance(writer, _Writer) or writer.decode.columns is None:
             return {}
         numbers, values, poison = [], [], self._at_hand.poison
@@ -224,6 +224,9 @@ class EventReader:
         is_null = columns.starts["expires_at"] == NULL
         sound &= is_null | ((expires >= EARLIEST) & (expires <= LATEST))
         return sound
+
+    def _writer(self, schema_id: int) -> "_Writer | Unreadable":
+        return self._writers.get(schema_id) or self._refused.get(schema_id) or self._learn(schema_id)
 
     def _learn(self, schema_id: int) -> "_Writer | Unreadable":
         try:

@@ -156,7 +156,7 @@ class EventStage:
     def process(self, batch: EventBatch) -> EventOutput:
         """Judge and enrich the batch's events; an event whose id was seen before is left out."""
         self._watch(batch)
-        is_new = self._seen.add([read.event.event_id.lower() for read in batch.readable])
+        is_new = self._seen.add([read.event.event_id for read in batch.readable])
         fresh = [read for read, new in zip(batch.readable, is_new, strict=True) if new]
         offsets = [read.offset for read in fresh]
         stretches: list[Stretch] = []

@@ -113,7 +113,7 @@ class Judge:
         if key.key is None or not key.traits.is_scoped:
             return False
         name = ("watched", self.policy_version)
-        known = key.remembered.get(name)
+        known: bool | None = key.remembered.get(name)
         if known is None:
             known = key.remembered[name] = self.is_watched(key.key)
         return known
@@ -155,9 +155,10 @@ class Judge:
         *about: Event | KeyAtEvent | SubjectAccess | HeldGrant | Signed | Conduct | None,
     ) -> list[Verdict]:
         found: list[Verdict] = []
+        asked = (*about, self._policy)
         for judge in judges:
             try:
-                verdicts = tuple(judge(*about, self._policy))
+                verdicts = tuple(judge(*asked))
             except Exception as error:  # noqa: BLE001 - it is logged, and a finding
                 verdicts = (self._failed(judge, error),)
             if verdicts:

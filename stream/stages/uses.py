@@ -58,8 +58,9 @@ class Uses:
         insort(self.places, (at, offset))
         if len(self.places) > KEPT:
             _, oldest = self.places.pop(0)
-            for cause in filter(_is_taken_back, self.causes.pop(oldest, ())):
-                self.older[cause] = self.older.get(cause, 0) + 1
+            if oldest in self.causes:
+                for cause in filter(_is_taken_back, self.causes.pop(oldest)):
+                    self.older[cause] = self.older.get(cause, 0) + 1
 
 
 def _is_taken_back(cause: Cause) -> bool:

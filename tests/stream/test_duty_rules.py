@@ -7,7 +7,8 @@ import pytest
 from world import DAY, NOON, SECOND, World, event, key
 
 from keytrail.schemas.records import Event
-from keytrail.stream.policies.policy import Policy, RuleSetting, Separation
+from keytrail.stream.policies.duties import Separation
+from keytrail.stream.policies.policy import Policy, RuleSetting
 
 APPROVED = {"ticket": "T-1", "approved_by": "carol"}
 TRADE = Policy(separations=(Separation("trade", ("*buyer",), ("*payer",)),))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from world import DAY, NOON, SECOND, World, event, key
 
 from keytrail.schemas.records import Event
-from keytrail.stream.policies.policy import Policy, Separation
+from keytrail.stream.policies.duties import Separation
+from keytrail.stream.policies.policy import Policy
 
 POLICY = Policy(separations=(Separation("trade", ("*buyer",), ("*payer",)),))
 ROLES = {

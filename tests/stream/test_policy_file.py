@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from keytrail.schemas.errors import UsageError
 from keytrail.stream.detections.catalogue import RULES
+from keytrail.stream.policies.duties import Separation
 from keytrail.stream.policies.file import MOST_BYTES, parse_policy, policy_text, read_policy
 from keytrail.stream.policies.form import json_schema
-from keytrail.stream.policies.policy import Policy, RuleSetting, Separation, Signing, SprawlLimits
+from keytrail.stream.policies.policy import Policy, RuleSetting, Signing, SprawlLimits
 from keytrail.stream.policies.problems import PolicyError
 from keytrail.stream.policies.role_model import DescribedRole
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from world import NOON, World, event
 
 from keytrail.schemas.records import Event
-from keytrail.stream.policies.policy import Policy, Separation, SeverityShift
+from keytrail.stream.policies.duties import Separation
+from keytrail.stream.policies.policy import Policy, SeverityShift
 from keytrail.stream.policies.role_model import DescribedRole, RoleModel, cycles
 
 _NAMES = "abcdef"

@@ -16,7 +16,8 @@ from keytrail.stream.backtest.backtest import Backtest
 from keytrail.stream.findings.findings import anomaly_id
 from keytrail.stream.findings.signals import routing_key
 from keytrail.stream.keys.keys import KeyDirectory
-from keytrail.stream.policies.policy import Policy, Separation
+from keytrail.stream.policies.duties import Separation
+from keytrail.stream.policies.policy import Policy
 
 ADMIN = key("pk_admin", owner="carol", scope_actions=[ACKNOWLEDGE, CLOSE])
 FINDING = ("unknown_key", "pk_lost", "")
