@@ -43,7 +43,8 @@ class RunHoles(NamedTuple):
     """What one run lacks: so many numbers between these, `told` of them by the producer itself.
 
     `stray` numbers were far ahead of its others, the lowest of them `first_stray`.  `since` and `until` are
-    the hours in which numbers came that showed it, the first and the last.
+    the hours in which numbers came that showed it, the first and the last.  Those that are forgotten are told
+    as one without a name, for so many `runs`.
     """
 
     producer_id: str
@@ -55,17 +56,18 @@ class RunHoles(NamedTuple):
     first_stray: int
     since: int
     until: int
+    runs: int = 1
 
 
 def lacks(service: str, runs: Sequence[RunHoles]) -> Verdict:
     """The service's runs that lack something, at least one."""
-    latest = max(runs, key=lambda run: (run.until, run.missing, run.producer_id))
+    latest = max(runs, key=lambda run: (run.producer_id != "", run.until, run.missing, run.producer_id))
     missing, told = sum(run.missing for run in runs), sum(run.told for run in runs)
     stray = sum(run.stray for run in runs)
     details = {
         "missing": str(missing),
         "told_lost": str(told),
-        "runs": str(len(runs)),
+        "runs": str(sum(run.runs for run in runs)),
         "run": latest.producer_id,
         "run_missing": str(latest.missing),
         "first": str(latest.first),
@@ -85,7 +87,7 @@ def lacks(service: str, runs: Sequence[RunHoles]) -> Verdict:
         details=details,
         count=missing + stray,
         since=Micros(min(run.since for run in runs) * HOUR),
-        until=Micros(latest.until * HOUR),
+        until=Micros(max(run.until for run in runs) * HOUR),
     )
 
 
@@ -109,7 +111,7 @@ def _summary(service: str, missing: int, told: int, stray: int, latest: RunHoles
     said = []
     if missing:
         said.append(f"{missing} events that {service} numbered have not come")
-        if latest.missing:
+        if latest.first:
             said.append(
                 f", lately {latest.missing} from {latest.first} to {latest.last} of {latest.producer_id}"
             )

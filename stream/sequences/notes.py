@@ -17,6 +17,8 @@ _MOST_BYTES = 400_000  # of one signal, about
 _MOST_BLOCKS = 2_000  # of one run in a signal
 _BLOCK_BYTES = BLOCK // 8 + 10
 _LEAST_BYTES = 100
+_LOSS_BYTES = 40
+_MOST_WHY = 60  # characters
 _MOST_DIGITS = 18
 _STATE = "from"
 
@@ -60,12 +62,16 @@ class SequenceNotes:
         numbers = by_run.get(run)
         if numbers is None:
             by_run[run] = [number]
-            self._services[hour, run] = event.service
+            self._services[hour, run] = capped(event.service)
         elif number > numbers[0]:
             numbers.append(number)
         else:
+            service = capped(event.service)
+            if number == numbers[0]:
+                # Of two services the same one, whichever came first.
+                service = min(service, self._services[hour, run])
             numbers.insert(0, number)
-            self._services[hour, run] = event.service
+            self._services[hour, run] = service
         if event.action == AUDIT_LOSS and (lost := _told(event)) is not None:
             told_of = capped(event.attributes["producer_id"])
             self._lost.append(RunNumbers(told_of, capped(event.service), hour, [], [lost]))
@@ -77,6 +83,7 @@ class SequenceNotes:
         for numbers in chain(self._lost, self._runs()):
             weight = 4 * (len(numbers.producer_id) + len(numbers.service)) + _LEAST_BYTES
             weight += _BLOCK_BYTES * len(numbers.blocks)
+            weight += sum(4 * len(loss.why) + _LOSS_BYTES for loss in numbers.lost)
             if part and size + weight > _MOST_BYTES:
                 yield part
                 part, size = [], 0
@@ -91,7 +98,7 @@ class SequenceNotes:
     def _runs(self) -> Iterator[RunNumbers]:
         for hour, by_run in self._numbers.items():
             for run, numbers in by_run.items():
-                name, service = capped(run), capped(self._services[hour, run])
+                name, service = capped(run), self._services[hour, run]
                 blocks = [
                     NumberBlock(block, bits.to_bytes((bits.bit_length() + 7) // 8, "little"))
                     for block, bits in blocks_of(numbers).items()
@@ -118,7 +125,7 @@ def _told(event: Event) -> ToldLoss | None:
     count, first, last = (int(text) for text in numbers)
     if not 1 <= first <= last or count < 1:
         return None
-    return ToldLoss(capped(said.get("why", "")), count, first, last)
+    return ToldLoss(said.get("why", "")[:_MOST_WHY], count, first, last)
 
 
 def _pack(hour: int) -> bytes:

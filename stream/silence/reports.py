@@ -176,7 +176,7 @@ class Reports:
         times = [at.occurred_at for report in reports for at in report.events]
         times += [at.occurred_at for moments in glass for at in (*moments.uses, *moments.reviews)]
         times += [use.occurred_at for use in privileged]
-        times += [numbers.hour * HOUR for numbers in numbers]
+        times += [one.hour * HOUR for one in numbers]
         attendance = Attendance(
             *(self._partition, hour, list(reports), list(glass), list(privileged), list(numbers)),
             numbers_from=self._numbers.begin,

@@ -13,14 +13,15 @@ from test_triage import ADMIN, decided
 from world import NOON, World, event
 
 from keytrail.schemas import avro
-from keytrail.schemas.records import Anomaly, Attendance, Event, NumberBlock, RunNumbers, Signal
+from keytrail.schemas.records import Anomaly, Attendance, Event, NumberBlock, RunNumbers, Signal, ToldLoss
 from keytrail.schemas.triage import CLOSE
 from keytrail.stream.findings.signals import routing_key
 from keytrail.stream.policies.policy import Policy, RuleSetting
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.sequences.limits import SequenceLimits
-from keytrail.stream.sequences.run import NOT_YET
-from keytrail.stream.sequences.watch import WINDOW, SequenceWatch
+from keytrail.stream.sequences.losses import Losses
+from keytrail.stream.sequences.run import NOT_YET, WINDOW
+from keytrail.stream.sequences.watch import SequenceWatch
 
 RULE = "sequence_holes"
 RUN = "job:1"
@@ -64,6 +65,13 @@ def rows(world: World) -> dict[str, Anomaly]:
 def told(*some: Iterable[Event], policy: Policy | None = None, until: int = 20) -> dict[str, Anomaly]:
     world = World(policy=policy, clock=lambda: NOON + 10_000 * HOUR)
     world.send(*by_time(*some, others(until)), batch=100)
+    return rows(world)
+
+
+def counted(*some: Iterable[Event], batch: int = 2_000) -> dict[str, Anomaly]:
+    """As `told`, where the events themselves tell the time."""
+    world = World(clock=lambda: NOON + 10_000 * HOUR)
+    world.send(*by_time(*some), batch=batch)
     return rows(world)
 
 
@@ -238,7 +246,150 @@ def test_a_run_that_rests_is_forgotten_and_its_finding_stays() -> None:
     # What it gave out in between is not known, whatever its id says.
     late = numbered([9, 10], WINDOW + 200, other, "desk")
     world.send(*by_time(numbered([9, 12], WINDOW + 200), late, ticks(WINDOW + 100, WINDOW + 300)))
-    assert {entity: one.count for entity, one in rows(world).items()} == {"job": 2}
+    assert {entity: one.count for entity, one in rows(world).items()} == {"job": 3}
+    assert (rows(world)["job"].details["runs"], rows(world)["job"].details["run_missing"]) == ("2", "2")
+
+
+def test_what_a_forgotten_run_lacks_is_not_said_to_have_come() -> None:
+    late = numbered([1, 3], WINDOW + 200, "job:2") + numbered([2], WINDOW + 220, "job:2")
+    found = counted(numbered([1, 3], 2), late, ticks(0, WINDOW + 300))["job"]
+    assert (found.status, found.count, found.details["run"]) == ("open", 1, "")
+    assert found.summary == "1 events that job numbered have not come."
+
+
+def test_a_run_rests_by_what_came_until_then_and_not_by_what_is_told_ahead() -> None:
+    time = ticks(0, WINDOW + 100)
+    own = numbered([1, 2], 5) + numbered([9, 11], WINDOW + 20, service="desk")
+    logs = [by_time(own, time)] + [time] * (PARTITIONS - 1)
+    expected = in_order(logs, range(PARTITIONS), 1, rule=RULE)
+    assert _open(expected) == {"desk": 1}
+    assert in_order(logs, range(PARTITIONS)[::-1], 1, rule=RULE) == expected
+    assert in_order(logs, range(PARTITIONS), 5_000, rule=RULE) == expected
+    assert anyhow(logs, Random(1), rule=RULE) == expected
+
+
+def flood(hours: Iterable[int], many: int, service: str = "job") -> list[Event]:
+    """Runs that last a moment, so many an hour."""
+    return [
+        one
+        for hour in hours
+        for place in range(many)
+        for one in numbered([1], hour + 0.5, f"run-{hour}-{place}", service)
+    ]
+
+
+def test_runs_that_lack_something_are_kept_among_many_that_wait() -> None:
+    holed = numbered([1, 5], 4) + numbered([1, 3], 15, "job:2")
+    busy = flood(range(2, 30), 400)
+    assert counted(holed, busy, others(40))["job"].count == 4
+    assert counted(holed, numbered([2], 20, "job:2"), busy, others(40))["job"].count == 3
+
+
+def test_of_many_runs_the_same_are_forgotten_whichever_partition_is_ahead() -> None:
+    time = others(40)
+    own = numbered([1, 5], 3) + numbered([2, 4], 3.2) + numbered([6, 8], 20)
+    logs = [by_time(own, flood(range(8, 30), 100), time)] + [time] * (PARTITIONS - 1)
+    expected = in_order(logs, range(PARTITIONS), 5_000, rule=RULE)
+    assert _open(expected) == {"job": 2}
+    assert in_order(logs, range(PARTITIONS)[::-1], 100, rule=RULE) == expected
+
+
+def test_many_new_runs_hide_no_hole_of_one_that_is_known() -> None:
+    holed = numbered([1, 2], 4) + numbered([5], 7)
+    time = others(40)
+    for hour in (9, 30):
+        many = flood([hour], 11_050)
+        assert counted(holed, many, time)["job"].count == 2
+        logs = [by_time(holed, many, time)] + [time] * (PARTITIONS - 1)
+        assert _open(in_order(logs, range(PARTITIONS), 5_000, rule=RULE)) == {"job": 2}
+
+
+def test_many_runs_of_one_service_hide_nothing_of_another() -> None:
+    new = numbered([4, 5], 14, run_of(12, "desk"), "desk")
+    assert counted(new, flood(range(2, 20), 400), others(40))["desk"].count == 3
+    # Of their own one new runs may be those that were forgotten.
+    own = numbered([4, 5], 18, run_of(3))
+    assert counted(own, flood(range(2, 20), 400), others(40)) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "events"),
+    [
+        ("its clock is ahead, and it ran before keytrail did", numbered(range(501, 601), 4, run_of(7))),
+        (
+            "it comes again after a long rest",
+            numbered(range(1, 101), 5, run_of(50_000))
+            + numbered(range(101, 105), WINDOW + 50, run_of(50_000)),
+        ),
+        ("it began long before its first number came", numbered([51, 52], WINDOW + 50, run_of(10))),
+    ],
+)
+def test_what_a_runs_id_says_is_taken_only_where_it_fits(name: str, events: list[Event]) -> None:
+    assert counted(events, ticks(0, WINDOW + 150)) == {}, name
+
+
+def test_a_telling_is_about_the_numbers_that_it_names() -> None:
+    before = loss(100, 10, 400, 502, 4.1)
+    elsewhere = told(numbered([500, 501], 4), before, numbered([553, 554], 6))["job"]
+    assert (elsewhere.count, elsewhere.severity, elsewhere.details["told_lost"]) == (50, "high", "0")
+    forged = told(numbered([1, 2], 4), loss(10**15, 10**16, 10**17, 1, 4.1), numbered([53, 54], 6))["job"]
+    assert (forged.count, forged.severity) == (50, "high")
+    came = [loss(4, 3, 6, 7, 2.2), numbered([3, 4, 5, 6], 3)]
+    others_lost = told(numbered([1, 2]), *came, numbered([8, 13], 8))["job"]
+    assert (others_lost.count, others_lost.severity) == (4, "high")
+
+
+def test_forged_tellings_stay_small() -> None:
+    forged = [
+        replace(one, attributes={**one.attributes, "why": f"{place} {'😀' * 590}"})
+        for place in range(4_000)
+        for one in loss(1, 1, 1, place + 1, 2, "any")
+    ]
+    world = World(clock=lambda: NOON + 10_000 * HOUR)
+    outputs = world.send(*forged, batch=5_000)
+    encode = avro.encoder(avro.parse(avro.schema_text("signal")))
+    assert max(len(encode(signal)) for output in outputs for signal in output.signals) < 1_000_000
+    states = [len(value) for _, value in world.finding_changelog if value is not None]
+    assert max(states) < 100_000
+
+
+def test_of_too_many_tellings_the_same_are_heard_in_any_order() -> None:
+    tellings = [(hour, ToldLoss(f"{why}", hour, 1, hour)) for hour in range(1, 21) for why in range(20)]
+    heard = []
+    for seed in range(5):
+        Random(seed).shuffle(tellings)
+        losses = Losses()
+        for hour, one in tellings:
+            losses.tell(hour, one)
+        losses.hear(30)
+        heard.append(losses)
+        assert not losses.telling
+        assert losses.among([(1, 100)]) > 100 - 1
+    assert heard[1:] == heard[:-1]
+
+
+@pytest.mark.parametrize("order", [("aa", "bb"), ("bb", "aa")])
+def test_a_number_that_two_services_name_is_the_same_ones_in_any_batch(order: tuple[str, str]) -> None:
+    first, second = order
+    same = numbered([1], 2, service=first) + numbered([1, 4], 2.1, service=second)
+    for batch in (1, 100):
+        found = counted(same, others(20), batch=batch)
+        assert {entity: one.count for entity, one in found.items()} == {"aa": 2}
+
+
+def test_holes_without_number_are_not_said_to_lie_somewhere() -> None:
+    every_second = numbered(range(1, 2_600, 2), 2) + numbered(range(2, 2_600, 2), 8)
+    found = told(every_second)["job"]
+    assert (found.status, found.count) == ("updated", 299)
+    assert found.summary == "299 events that job numbered have not come."
+
+
+def test_runs_that_are_forgotten_leave_nothing_in_memory() -> None:
+    watch, version = SequenceWatch(Timeline(Policy()), partitions=1), Policy().version
+    runs = [RunNumbers(f"r{place}", f"s{place}", 5, [NumberBlock(0, b"\x06")]) for place in range(50)]
+    watch.take(Attendance(0, 5, [], numbers=runs, numbers_from=0), version)
+    assert list(watch.judge(2 * WINDOW)) == []
+    assert [value for value in vars(watch).values() if isinstance(value, dict) and value] == []
 
 
 def test_numbers_come_through_the_topic_as_they_were_and_decisions_go_where_they_are() -> None:
