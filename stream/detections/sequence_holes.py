@@ -11,15 +11,17 @@ The time is that of the stream, as for `audit_silence`: an hour is judged once e
 event counts as of no later than when the broker had it, so a wrong clock moves nothing. One finding a
 service, with how many numbers are missing, of which run, and between which two; `count` is their number. Each
 hour in which that changes states it anew, and it resolves once all of them have come. What the producer
-itself tells (`audit_loss`) counts as well, and is named; where it told all of it the severity is medium. A
-new run is no hole. The numbers of a run count from 1 where its id ends in a UUID of version 7, as the SDK's
-do, from after keytrail began to count; else from the lowest that was seen at first. A run that rests for 28
-days is forgotten; what it lacked stays told until somebody closes it.
+itself tells (`audit_loss`) counts as well, and is named, as far as it is about numbers that are missing;
+where it told all of it the severity is medium. A new run is no hole. The numbers of a run count from 1 where
+its id ends in a UUID of version 7, as the SDK's do, from after keytrail began to count and not from after its
+first number came; else from the lowest that was seen at first. A run that rests for 28 days is forgotten;
+what it lacked stays told until somebody closes it, and is counted in what is told later.
 
 Anyone who may write events can claim a run and a number. A number more than 16,777,216 ahead of the run's
 others moves nothing: it is counted apart, as one that does not fit, and the finding says so. Of a run 1,000
-holes and 65,536 blocks of numbers are kept, of a service 1,000 runs that wait for nothing and 10,000 more;
-in hours in which there are more, nothing is missing. Who can claim the missing numbers can hide them.
+holes and 65,536 blocks of numbers are kept, of a service 1,000 runs that rest and 10,000 more; in a run with
+more, and in new runs of a service with more, nothing is missing in those hours. Who can claim the missing
+numbers can hide them, and who can tell losses can have them taken for such.
 
 False positives: producers that do not count as they should (have them send 0); events that became dead
 letters (replay them); a clock that was set back in what is imported long afterwards, until the rest has come.

@@ -287,10 +287,10 @@ def test_runs_that_lack_something_are_kept_among_many_that_wait() -> None:
 
 def test_of_many_runs_the_same_are_forgotten_whichever_partition_is_ahead() -> None:
     time = others(40)
-    own = numbered([1, 5], 3) + numbered([2, 4], 3.2) + numbered([6, 8], 20)
+    own = numbered([1, 5], 3) + numbered([1, 3], 10, "job:2")
     logs = [by_time(own, flood(range(8, 30), 100), time)] + [time] * (PARTITIONS - 1)
     expected = in_order(logs, range(PARTITIONS), 5_000, rule=RULE)
-    assert _open(expected) == {"job": 2}
+    assert _open(expected) == {"job": 4}
     assert in_order(logs, range(PARTITIONS)[::-1], 100, rule=RULE) == expected
 
 
@@ -325,7 +325,7 @@ def test_many_runs_of_one_service_hide_nothing_of_another() -> None:
     ],
 )
 def test_what_a_runs_id_says_is_taken_only_where_it_fits(name: str, events: list[Event]) -> None:
-    assert counted(events, ticks(0, WINDOW + 150)) == {}, name
+    assert counted(events, ticks(0, WINDOW + 150), batch=50) == {}, name
 
 
 def test_a_telling_is_about_the_numbers_that_it_names() -> None:
