@@ -18,6 +18,8 @@ from keytrail.schemas.triage import CLOSE
 from keytrail.stream.findings.signals import routing_key
 from keytrail.stream.policies.policy import Policy, RuleSetting
 from keytrail.stream.policies.timeline import Timeline
+from keytrail.stream.sequences import run as run_module
+from keytrail.stream.sequences import watch as watch_module
 from keytrail.stream.sequences.limits import SequenceLimits
 from keytrail.stream.sequences.losses import Losses
 from keytrail.stream.sequences.run import NOT_YET, WINDOW
@@ -325,7 +327,7 @@ def test_many_runs_of_one_service_hide_nothing_of_another() -> None:
     ],
 )
 def test_what_a_runs_id_says_is_taken_only_where_it_fits(name: str, events: list[Event]) -> None:
-    assert counted(events, ticks(0, WINDOW + 150), batch=50) == {}, name
+    assert counted(events, ticks(0, WINDOW + 150), batch=1) == {}, name
 
 
 def test_a_telling_is_about_the_numbers_that_it_names() -> None:
@@ -488,6 +490,20 @@ def _logs(events: Iterable[Event], chance: Random, until: int = 65) -> list[list
 def test_neither_batches_nor_restarts_nor_which_partition_is_ahead_matter(
     life: dict[str, tuple[list[int], int, int]], seed: int
 ) -> None:
+    _is_the_same_in_any_order(life, seed)
+
+
+@settings(max_examples=30, deadline=None)
+@given(_lives, _seeds)
+def test_nor_do_they_where_runs_are_forgotten(life: dict[str, tuple[list[int], int, int]], seed: int) -> None:
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(run_module, "WINDOW", 4)
+        small.setattr(watch_module, "WINDOW", 4)
+        small.setattr(watch_module, "_MOST_RUNS", 1)
+        _is_the_same_in_any_order(life, seed)
+
+
+def _is_the_same_in_any_order(life: dict[str, tuple[list[int], int, int]], seed: int) -> None:
     chance = Random(seed)
     logs = _logs(_events(life), chance)
     expected = in_order(logs, range(PARTITIONS), 1, rule=RULE)
