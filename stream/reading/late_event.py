@@ -14,9 +14,10 @@ from keytrail.stream.reading.writers import EventDecoder
 
 _TEXTS = (
     *("event_id", "service", "environment", "actor_id", "key_id", "key_alias", "action", "subject"),
-    *("role", "resource", "outcome", "source_ip"),
+    *("role", "resource", "outcome", "source_ip", "producer_id"),
 )
-_READ_AT_ONCE = {*_TEXTS, "occurred_at", "recorded_at", "attributes"}
+_NUMBERS = ("occurred_at", "recorded_at", "sequence")
+_READ_AT_ONCE = {*_TEXTS, *_NUMBERS, "attributes"}
 
 
 class LateEvent(Event):
@@ -55,14 +56,13 @@ def late_events(
     decode, read_attributes = decoder.decode, decoder.read_attributes
     text = columns.data.decode("latin-1")  # the rows' texts are ASCII
     texts = zip(*(_texts(text, columns, name, rows) for name in _TEXTS), strict=True)
-    times, recorded = (columns.numbers[name][rows].tolist() for name in ("occurred_at", "recorded_at"))
+    numbers = zip(*(columns.numbers[name][rows].tolist() for name in _NUMBERS), strict=True)
     attributes = _attributes(text, columns, rows, read_attributes)
-    for found, at, recorded_at, some, value in zip(texts, times, recorded, attributes, values, strict=True):
+    for found, counted, some, value in zip(texts, numbers, attributes, values, strict=True):
         event = object.__new__(LateEvent)
         fields_of = vars(event)
         fields_of.update(zip(_TEXTS, found, strict=True))
-        fields_of["occurred_at"] = at
-        fields_of["recorded_at"] = recorded_at
+        fields_of.update(zip(_NUMBERS, counted, strict=True))
         fields_of["attributes"] = some
         fields_of["_record"] = (decode, value)
         yield event

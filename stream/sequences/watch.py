@@ -136,7 +136,8 @@ class SequenceWatch:
             self._forget(name, one)
             return None
         changed = None
-        due = sorted((self._due(at, came.policy), at, came.policy) for at, came in one.hours.items())
+        waiting = [(at, came.policy) for at, came in one.hours.items() if at <= hour]
+        due = sorted((self._due(at, policy), at, policy) for at, policy in waiting)
         for end, at, policy in due:
             if end > hour:
                 break
