@@ -1,12 +1,12 @@
 """Keys as rows: `show`, `list`, and those that were discovered."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 
 from keytrail.cli.moments import show_moment
 from keytrail.cli.output import print_json, print_table, progress
 from keytrail.producers.clock import system_clock
 from keytrail.producers.key_log import KeyLog
+from keytrail.schemas.avro import as_mapping
 from keytrail.schemas.records import Key, Micros
 from keytrail.schemas.settings import Settings
 from keytrail.sinks.clickhouse.http import ClickHouse
@@ -54,13 +54,13 @@ def _print(rows: Sequence[Mapping[str, object]], columns: tuple[str, ...], as_js
 
 def _row(key: Key, now: Micros) -> dict[str, object]:
     """The key's fields, its times as text, and its status as of `now`."""
-    plain = {one.name: getattr(key, one.name) for one in fields(key)}
-    row: dict[str, object] = {
-        name: show_moment(value) if name.endswith("_at") else value for name, value in plain.items()
+    row = {
+        name: show_moment(getattr(key, name)) if name.endswith("_at") else value
+        for name, value in as_mapping(key).items()
     }
     row["suspensions"] = [[show_moment(over.since), show_moment(over.until)] for over in key.suspensions]
     for name in ("secret_since", "old_secrets_until"):
-        row[name] = show_moment(plain[name] or None)
+        row[name] = show_moment(getattr(key, name) or None)
     if key.status == "active" and key.expires_at is not None and key.expires_at <= now:
         row["status"] = "expired"
     return row

@@ -15,7 +15,7 @@ from keytrail.stream.access.role import DAY
 from keytrail.stream.detections.role_explosion import RoleFigures, excesses
 from keytrail.stream.errors import StateFormError
 from keytrail.stream.policies.policy import ExplosionLimits, Policy
-from keytrail.stream.stages.store import StateChange, StateStore
+from keytrail.stream.stages.store import KeepsState, StateStore
 
 FORM = 1  # of the packed states
 _HELD_BY = "by:"  # before the sum of holders' digests, which so is no digest of permissions
@@ -91,14 +91,14 @@ class TeamRoles:
         return most
 
 
-class RoleCensus:
+class RoleCensus(KeepsState):
     """Of the teams of one partition of the signals topic.  Not thread-safe."""
 
     def __init__(self) -> None:
         self._teams: StateStore[TeamRoles] = StateStore("team-roles", _pack, _unpack_team)
         self._roles: StateStore[KnownRole] = StateStore("team-role", _pack, _unpack_role)
         self._alike: StateStore[int] = StateStore("alike-roles", _pack_count, _unpack_count)
-        self._stores = (self._teams, self._roles, self._alike)
+        super().__init__(self._teams, self._roles, self._alike)
 
     def take(self, signal: Signal, policy: Policy) -> Iterator[Signal]:
         """What came and went in a team; what is to be said of it now, by the policy of those events."""
@@ -165,19 +165,6 @@ class RoleCensus:
     def _forget_days(team: TeamRoles) -> None:
         since = team.latest_day - _DAYS_KEPT
         team.new_by_day = {day: n for day, n in team.new_by_day.items() if n and day > since}
-
-    def keeps(self, key: bytes) -> bool:
-        """True for a record of the changelog that is the census's."""
-        return any(key.startswith(store.prefix) for store in self._stores)
-
-    def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take a record of the changelog, in its order."""
-        for store in self._stores:
-            if key.startswith(store.prefix):
-                store.restore(key, value)
-
-    def take_changes(self) -> list[StateChange]:
-        return [change for store in self._stores for change in store.take_changes()]
 
 
 def _verdict(about: Signal, of: TeamRoles, cause: str, count: int, figures: RoleFigures) -> Signal:

@@ -14,13 +14,12 @@ from shlex import quote
 from keytrail.schemas.hours import within_hours
 from keytrail.schemas.records import Event, Key
 from keytrail.stream.detections.verdict import Rule, Verdict
-from keytrail.stream.keys.keys import KeyAtEvent, Remembered
+from keytrail.stream.keys.keys import KeyAtEvent, Outside
 from keytrail.stream.policies.patterns import matches_any
 from keytrail.stream.policies.policy import Policy
 
 RULE = Rule("out_of_scope", 1, "act", "high", "T1078")
 
-_Outside = tuple[tuple[str, str], ...]  # dimensions, and what of the event lies outside
 # For each key: what events name is free text, and whoever writes events may choose ever new ones.
 _MOST_REMEMBERED = 1_000
 _LONGEST_REMEMBERED = 200
@@ -33,7 +32,7 @@ _NAMES = ("action", "role", "resource", "environment")
 def judge(event: Event, key: KeyAtEvent, policy: Policy) -> Sequence[Verdict]:  # noqa: ARG001
     if key.key is None:
         return ()
-    outside = _outside(event, key.key, key.remembered)
+    outside = _outside(event, key.key, key.outside)
     return [_verdict(event, key.key, dimension, value) for dimension, value in outside] if outside else ()
 
 
@@ -50,14 +49,14 @@ def _verdict(event: Event, key: Key, dimension: str, value: str) -> Verdict:
     )
 
 
-def _outside(event: Event, key: Key, known: Remembered) -> _Outside:
+def _outside(event: Event, key: Key, known: dict[tuple[str | None, ...], Outside]) -> Outside:
     names = (
         event.action,
         event.role if key.scope_roles and event.action in _ROLE_ACTIONS else None,
         event.resource if key.scope_resources else None,
         event.environment if key.scope_environments else None,
     )
-    outside: _Outside | None = known.get(names)
+    outside = known.get(names)
     if outside is None:
         outside = _names_outside(names, key)
         if len(known) < _MOST_REMEMBERED and sum(len(name or "") for name in names) <= _LONGEST_REMEMBERED:
@@ -69,7 +68,7 @@ def _outside(event: Event, key: Key, known: Remembered) -> _Outside:
     return outside
 
 
-def _names_outside(names: Sequence[str | None], key: Key) -> _Outside:
+def _names_outside(names: Sequence[str | None], key: Key) -> Outside:
     scope = (key.scope_actions, key.scope_roles, key.scope_resources, key.scope_environments)
     return tuple(
         (dimension, name)

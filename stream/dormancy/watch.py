@@ -20,12 +20,12 @@ from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.silence.progress import LATENESS
 from keytrail.stream.stages.judging import Judges
-from keytrail.stream.stages.store import StateChange, StateStore
+from keytrail.stream.stages.store import KeepsState, StateStore
 
 _STATE = "all"
 
 
-class DormancyWatch:
+class DormancyWatch(KeepsState):
     """Not thread-safe; others may change the directory meanwhile.
 
     Each watched key has a rest.  `_looks` says on which days which keys are to be looked at, and `_rested`
@@ -38,6 +38,7 @@ class DormancyWatch:
         self._judges = Judges()
         self._rests: StateStore[Rest] = StateStore("dormant", rest.pack, rest.unpack)
         self._days: StateStore[Days] = StateStore("dormant-days", days.pack, days.unpack)
+        super().__init__(self._rests, self._days)
         self._watched: dict[str, Key] = {}
         self._by_policy: str | None = None
         self._mark = 0
@@ -157,18 +158,6 @@ class DormancyWatch:
         # What has ended is said though the rule may be off by now.
         given = self._judges.of(policy).as_set([verdict]) if verdict.holds else [verdict]
         yield from (signal_of(one, policy.version) for one in given)
-
-    def keeps(self, key: bytes) -> bool:
-        """True for a record of the changelog that is the watch's."""
-        return key.startswith((self._rests.prefix, self._days.prefix))
-
-    def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take a record of the changelog, in its order."""
-        store = self._rests if key.startswith(self._rests.prefix) else self._days
-        store.restore(key, value)
-
-    def take_changes(self) -> list[StateChange]:
-        return self._rests.take_changes() + self._days.take_changes()
 
 
 def _turns(key: Key) -> Iterator[int]:

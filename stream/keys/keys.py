@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from ipaddress import ip_network
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.hours import parse_hours
@@ -12,7 +12,7 @@ from keytrail.schemas.records import Event, Key, Micros, Suspension
 from keytrail.stream.keys.lineage import Lineage
 from keytrail.stream.keys.owners import Owners
 
-Remembered = dict[tuple[str | None, ...], Any]
+Outside = tuple[tuple[str, str], ...]  # dimensions of a key's scope, and what lies outside it
 
 
 class KeyTraits(NamedTuple):
@@ -32,14 +32,15 @@ class KeyAtEvent:
     `status` is none (no key stated), unknown, active, expired, revoked or suspended.  `key` is
     None for the first two.  `ancestors` are the keys that it was issued by, its parent first, as of now;
     `owner_left` is when its owner was deleted, as far as that is known now.
-    `remembered` is for rules: what they worked out about this key.
+    `remembered` and `outside` are for rules: what they worked out about this key.
     """
 
     status: str
     key: Key | None
     ancestors: tuple[Key, ...] = ()
     owner_left: Micros | None = None
-    remembered: Remembered = field(default_factory=dict, repr=False, compare=False)
+    remembered: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False, compare=False)
+    outside: dict[tuple[str | None, ...], Outside] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def record_name(self) -> str:

@@ -7,7 +7,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from keytrail.schemas.records import Attendance, RunNumbers, Signal
 from keytrail.stream.detections import sequence_holes
@@ -21,7 +20,7 @@ from keytrail.stream.sequences.run import NOT_YET, WINDOW, Came, Run, began
 from keytrail.stream.sequences.service import Service
 from keytrail.stream.sequences.waiting import WaitingNumbers
 from keytrail.stream.stages.judging import Judges
-from keytrail.stream.stages.store import StateChange, StateStore
+from keytrail.stream.stages.store import KeepsState, StateStore
 
 _MOST_RUNS = 1_000  # of a service, beside those that wait to be decided on
 _MOST_WAITING = 10_000  # of those
@@ -40,7 +39,7 @@ class _Known:
     begins: dict[int, int] = field(default_factory=dict)
 
 
-class SequenceWatch:
+class SequenceWatch(KeepsState):
     """Not thread-safe.  `partitions`: how many the events topic has.
 
     Hours are judged in their order, each by what came until then: what partitions that are ahead told of
@@ -56,9 +55,7 @@ class SequenceWatch:
         self._runs: StateStore[Run] = StateStore("sequence-run", runs.pack, runs.unpack)
         self._services: StateStore[Service] = StateStore("sequence-service", services.pack, services.unpack)
         self._numbers = WaitingNumbers()
-        self._stores: tuple[StateStore[Any] | WaitingNumbers, ...] = (
-            *(self._known, self._runs, self._services, self._numbers),
-        )
+        super().__init__(self._known, self._runs, self._services, self._numbers)
         self._runs_of: _Index = {}
         self._lacking: _Index = {}
         self._looks: dict[int, set[str]] = defaultdict(set)
@@ -243,19 +240,6 @@ class SequenceWatch:
             for hour, came in one.hours.items():
                 self._looks[self._due(hour, came.policy)].add(name)
             self._look_for_rest(name, one, judged)
-
-    def keeps(self, key: bytes) -> bool:
-        """True for a record of the changelog that is the watch's."""
-        return key.startswith(tuple(store.prefix for store in self._stores))
-
-    def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take a record of the changelog, in its order."""
-        for store in self._stores:
-            if key.startswith(store.prefix):
-                store.restore(key, value)
-
-    def take_changes(self) -> list[StateChange]:
-        return [change for store in self._stores for change in store.take_changes()]
 
 
 def _first(numbers: RunNumbers) -> int:

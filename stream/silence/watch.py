@@ -19,7 +19,7 @@ from keytrail.stream.silence.hours import First, Hours, Silence
 from keytrail.stream.silence.limits import SilenceLimits
 from keytrail.stream.silence.progress import LATENESS, NOT_YET
 from keytrail.stream.stages.judging import Judges
-from keytrail.stream.stages.store import StateChange, StateStore
+from keytrail.stream.stages.store import KeepsState, StateStore
 
 _FORM = 1  # of the packed state
 _STATE = "all"
@@ -32,7 +32,7 @@ class _Reached:
     by_partition: dict[int, int] = field(default_factory=dict)
 
 
-class SilenceWatch:
+class SilenceWatch(KeepsState):
     """Not thread-safe.  `partitions`: how many the events topic has."""
 
     def __init__(self, policies: Timeline, partitions: int) -> None:
@@ -41,6 +41,7 @@ class SilenceWatch:
         self._judges = Judges()
         self._services: StateStore[Hours] = StateStore("service-hours", hours.pack, hours.unpack)
         self._reached: StateStore[_Reached] = StateStore("reached", _pack, _unpack)
+        super().__init__(self._services, self._reached)
         self._judged = NOT_YET
         self._heard: set[str] = set()
 
@@ -112,18 +113,6 @@ class SilenceWatch:
             verdict = audit_silence.back(service, silence.again.occurrence)
         for given in self._judges.of(self._policies.named(version)).as_set([verdict]):
             yield signal_of(given, version)
-
-    def keeps(self, key: bytes) -> bool:
-        """True for a record of the changelog that is the watch's."""
-        return key.startswith((self._services.prefix, self._reached.prefix))
-
-    def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take a record of the changelog, in its order."""
-        store = self._services if key.startswith(self._services.prefix) else self._reached
-        store.restore(key, value)
-
-    def take_changes(self) -> list[StateChange]:
-        return self._services.take_changes() + self._reached.take_changes()
 
 
 def _pack(reached: _Reached) -> bytes:

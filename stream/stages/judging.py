@@ -113,7 +113,7 @@ class Judge:
         if key.key is None or not key.traits.is_scoped:
             return False
         name = ("watched", self.policy_version)
-        known: bool | None = key.remembered.get(name)
+        known = key.remembered.get(name)
         if known is None:
             known = key.remembered[name] = self.is_watched(key.key)
         return known

@@ -6,7 +6,7 @@ objects until the next commit.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 Value = TypeVar("Value")
 
@@ -88,3 +88,33 @@ class StateStore(Generic[Value]):
             self._packed.pop(name, None)
         else:
             self._packed[name] = value
+
+
+class Store(Protocol):
+    """What `KeepsState` asks of a store."""
+
+    @property
+    def prefix(self) -> bytes: ...
+    def restore(self, key: bytes, value: bytes | None) -> None: ...
+    def take_changes(self) -> list[StateChange]: ...
+
+
+class KeepsState:
+    """Base of what keeps its state in several stores of one changelog.  Not thread-safe."""
+
+    def __init__(self, *stores: Store) -> None:
+        self._stores = stores
+
+    def keeps(self, key: bytes) -> bool:
+        """True for a record of the changelog that is one of these stores'."""
+        return any(key.startswith(store.prefix) for store in self._stores)
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of the changelog, in its order."""
+        for store in self._stores:
+            if key.startswith(store.prefix):
+                store.restore(key, value)
+
+    def take_changes(self) -> list[StateChange]:
+        """The changes of all since the last call."""
+        return [change for store in self._stores for change in store.take_changes()]
