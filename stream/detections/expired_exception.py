@@ -42,5 +42,8 @@ def judge(finding: Finding, over: Exemption | None, policy: Policy) -> Signal:
         severity=(setting and setting.severity) or "",
         details={**details, "finding": finding.anomaly_id},
         evidence=tuple(finding.events),
+        # A finding about something that never happened has no evidence to go by.
+        since=finding.first_seen,
+        until=finding.last_seen,
     )
     return signal_of(verdict, policy.version)

@@ -95,7 +95,7 @@ class SignalBook:
 
 
 def signal_of(verdict: Verdict, policy_version: str) -> Signal:
-    """A verdict's signal by itself.  The verdict has evidence."""
+    """A verdict's signal by itself.  The verdict has evidence, or says `since` and `until`."""
     events = merge_occurrences(verdict.evidence, ())
     first = events[0].occurred_at if verdict.since is None else verdict.since
     last = events[-1].occurred_at if verdict.until is None else verdict.until

@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from world import DAY, NOON, World, event
+from world import DAY, NOON, World, event, key
 
 from keytrail.schemas.records import Event, Micros
+from keytrail.stream.conduct.limits import DormancyLimits
 from keytrail.stream.policies.exemptions import ends
 from keytrail.stream.policies.policy import Exemption, Policy, RuleSetting
 from keytrail.stream.policies.timeline import Timeline
@@ -118,6 +119,21 @@ def test_an_exception_that_is_over_is_itself_reported_until_it_is_renewed_or_rem
         one.policies = Timeline(Policy(exceptions=exceptions))
         one.findings._policies = one.policies
         assert one.current()[EXPIRED].status == status
+
+
+@pytest.mark.parametrize(("entity", "is_reported"), [("pk_admin", True), ("another", False)])
+def test_a_finding_without_events_may_have_an_exception_that_is_over(entity: str, is_reported: bool) -> None:
+    """As of a key that was never used, which has no event for evidence."""
+    over = replace(EXEMPTION, rule="dormant_privileged_key", entity=entity, cause="*", until="2020-01-01")
+    policy = Policy(exceptions=(over,), dormancy=DormancyLimits(days=10))
+    one = World([key("pk_admin", scope_roles=["db-admin"])], policy, lambda: NOON + 20 * DAY)
+    days = [NOON + day * DAY for day in range(13)]
+    one.send(*(event(service=name, occurred_at=at) for at in days for name in ("vault", "iam")))
+    dormant = one.current()["dormant_privileged_key", "pk_admin", ""]
+    assert dormant.evidence == []
+    told = one.current().get(("expired_exception", "pk_admin", "dormant_privileged_key"))
+    assert (told is not None) == is_reported
+    assert told is None or (told.evidence, told.first_seen) == ([], dormant.first_seen)
 
 
 def test_it_resolves_with_the_finding_and_may_be_turned_off() -> None:
