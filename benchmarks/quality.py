@@ -13,10 +13,12 @@ from itertools import islice
 from pathlib import Path
 
 from keytrail.producers.datum import flat_encoder
+from keytrail.producers.signing import Sign
 from keytrail.producers.simulation import Finding, Simulation
 from keytrail.producers.simulation.scoring import RuleScore, compare, total
 from keytrail.schemas import avro, wire
 from keytrail.schemas.records import Event
+from keytrail.schemas.signature import SIGNATURE_HEADER, Masters, fingerprint
 from keytrail.stream.backtest.backtest import Backtest, PastRecord
 from keytrail.stream.keys.keys import KeyDirectory
 from keytrail.stream.policies.file import parse_policy
@@ -26,6 +28,7 @@ from keytrail.stream.worker.memory import calm_collector
 _BATCH = 5_000
 _EVENT_ID = 1
 _FUTURE = 4_000_000_000_000_000
+_MASTERS = Masters({"m1": bytes(range(32))})
 
 
 class _Schemas:
@@ -41,15 +44,23 @@ def find(simulation: Simulation) -> set[Finding]:
     for key in list(simulation.keys()):
         directory.apply(key)
     policy = parse_policy(simulation.policy(), "the company's policy")
-    backtest = Backtest(policy, directory, _Schemas(), lambda: _FUTURE)
-    for batch in _batches(simulation.events()):
+    backtest = Backtest(policy, directory, _Schemas(), lambda: _FUTURE, lambda: _MASTERS)
+    for batch in _batches(simulation.events(), simulation.signer(_MASTERS)):
         backtest.take(batch)
     return {Finding(a.rule, a.entity_type, a.entity, a.cause) for a in backtest.findings()}
 
 
-def _batches(events: Iterable[Event]) -> Iterator[list[PastRecord]]:
-    encode, frame = flat_encoder(avro.parse(avro.schema_text("event"))), wire.frame(_EVENT_ID)
-    past = (PastRecord(0, Record(at, frame + encode(event))) for at, event in enumerate(events))
+def _batches(events: Iterable[Event], sign: Sign) -> Iterator[list[PastRecord]]:
+    text, frame = avro.schema_text("event"), wire.frame(_EVENT_ID)
+    encode, mark = flat_encoder(avro.parse(text)), fingerprint(text)
+
+    def record(at: int, event: Event) -> Record:
+        datum = encode(event)
+        signature = sign(event, mark, datum)
+        headers = () if signature is None else ((SIGNATURE_HEADER, signature),)
+        return Record(at, frame + datum, headers=headers)
+
+    past = (PastRecord(0, record(at, event)) for at, event in enumerate(events))
     while batch := list(islice(past, _BATCH)):
         yield batch
 
@@ -103,8 +114,8 @@ def _page(events: int, seeds: list[int], tallies: dict[str, Tally], clean: int) 
         f"Measured on {datetime.now(UTC).date()} by `python -m benchmarks.quality`: {len(seeds)} simulated",
         f"companies (seeds {', '.join(map(str, seeds))}), {events:,} events each, with anomalies of each",
         "kind and near misses that must stay silent beside them, judged by each company's own policy (its",
-        "roles and groups, and duties apart by environment).  The simulation is our own, so this says",
-        "that the rules do what they say, not how often real life looks like that.",
+        "roles and groups, duties apart by environment, who signs, and exceptions).  The simulation is our",
+        "own, so this says that the rules do what they say, not how often real life looks like that.",
         "",
         "| rule | expected | found | wrong | recall | precision |",
         "|---|---|---|---|---|---|",

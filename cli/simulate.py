@@ -13,10 +13,12 @@ from typing import TextIO
 from keytrail.cli.options import connection_flags, settings_from
 from keytrail.cli.output import progress
 from keytrail.producers.publisher import EventPublisher, KeyPublisher
+from keytrail.producers.signing import Sign, unsigned
 from keytrail.producers.simulation import DEFAULT_START, Simulation
 from keytrail.producers.simulation.truth import write_truth
 from keytrail.schemas.avro import as_mapping
 from keytrail.schemas.errors import KeytrailError, UsageError
+from keytrail.schemas.masters import MasterFile
 from keytrail.schemas.records import Event, Key
 from keytrail.schemas.settings import Settings
 
@@ -67,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
         anomalies=options.anomalies,
         own_policy=options.policy is not None,
     )
+    sign = unsigned if settings is None else simulation.signer(MasterFile(settings.masters).current())
     if options.policy is not None:
         with _opened(str(options.policy)) as file:
             file.write(simulation.policy())
@@ -77,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     if settings is None:
         _write(keys, events, options.out)
     else:
-        _send(keys, events, settings, one_by_one=options.rate is not None)
+        _send(keys, events, sign, settings, one_by_one=options.rate is not None)
     progress(f"{options.events} events and {len(keys)} keys {'written' if options.out else 'sent'}.")
     if options.truth is not None:
         labels = simulation.truth()
@@ -102,11 +105,13 @@ def paced(
         yield event
 
 
-def _send(keys: list[Key], events: Iterator[Event], settings: Settings, *, one_by_one: bool) -> None:
+def _send(
+    keys: list[Key], events: Iterator[Event], sign: Sign, settings: Settings, *, one_by_one: bool
+) -> None:
     key_publisher = KeyPublisher(settings, client_id=_CLIENT)
     key_publisher.publish_all(keys)
     key_publisher.close(_DELIVERY_TIMEOUT_S)
-    publisher = EventPublisher(settings, client_id=_CLIENT)
+    publisher = EventPublisher(settings, client_id=_CLIENT, sign=sign)
     if one_by_one:
         for event in events:
             publisher.publish(event, wait=True)

@@ -16,6 +16,7 @@ from keytrail.producers.clock import system_clock
 from keytrail.producers.ids import UuidV7
 from keytrail.producers.key_log import read_keys
 from keytrail.producers.publisher import EventPublisher
+from keytrail.producers.signing import signed_by
 from keytrail.schemas.errors import KeytrailError, UsageError
 from keytrail.schemas.records import Anomaly, Event, Micros
 from keytrail.schemas.triage import ACKNOWLEDGE, CLOSE, STATUS_OF, attributes_of, resource_of
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
             "Set KEYTRAIL_KEY_SECRET to it.",
         )
     decision = Decision(action, actor, key_id, options.reason, options.ticket)
-    publisher = EventPublisher(settings, client_id="keytrail-triage", signer=admin.signer)
+    publisher = EventPublisher(settings, client_id="keytrail-triage", sign=signed_by(admin.signer))
     publisher.publish(event_of(decision, finding, now), wait=True)
     publisher.close(_DELIVERY_TIMEOUT_S)
     progress(f"Finding {finding.anomaly_id} is {STATUS_OF[action]}: {finding.summary}")

@@ -16,12 +16,13 @@ from keytrail.producers.concealing import PLAIN_LIMIT_BYTES, Concealer
 from keytrail.producers.datum import flat_encoder
 from keytrail.producers.fitting import fit
 from keytrail.producers.librdkafka import producer_for, words_of
+from keytrail.producers.signing import Sign, unsigned
 from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import KeytrailError, UnavailableError, UsageError
 from keytrail.schemas.records import Event, Key
 from keytrail.schemas.registry import Registry
 from keytrail.schemas.settings import Settings
-from keytrail.schemas.signature import SIGNATURE_HEADER, SigningKey, fingerprint
+from keytrail.schemas.signature import SIGNATURE_HEADER, fingerprint
 from keytrail.schemas.topics import EVENTS, KEYS, Topic
 
 _Record = TypeVar("_Record")
@@ -149,24 +150,22 @@ class EventPublisher(Publisher[Event]):
     """Publishes events to `keytrail.events`, keyed by whose access they are about.
 
     An event larger than `fitting.LIMIT_BYTES` is shortened and text that UTF-8 cannot hold is
-    repaired; both are marked in its attributes.  `signer` signs the events that name its key.
+    repaired; both are marked in its attributes.  `sign` gives the signature of what is sent in the end.
     """
 
-    def __init__(
-        self, settings: Settings, *, client_id: str = "keytrail", signer: SigningKey | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, *, client_id: str = "keytrail", sign: Sign = unsigned) -> None:
         super().__init__(settings, EVENTS, "event", client_id=client_id)
         self._encode = flat_encoder(avro.parse(self._schema_text))
         self._mark = fingerprint(self._schema_text)
-        self._signer = signer
+        self._sign = sign
 
     def _message(self, record: Event) -> tuple[bytes, bytes, Sequence[tuple[str, bytes]]]:
         if self._concealer is not None:
             record = self._concealer.event(fit(record, self._encode, PLAIN_LIMIT_BYTES)[0])
         event, datum = fit(record, self._encode)
-        if self._signer is None or self._signer.key_id != event.key_id:
-            return event.whose.encode(), datum, ()
-        return event.whose.encode(), datum, [(SIGNATURE_HEADER, self._signer.sign(self._mark, datum))]
+        signature = self._sign(event, self._mark, datum)
+        headers = () if signature is None else ((SIGNATURE_HEADER, signature),)
+        return event.whose.encode(), datum, headers
 
 
 class KeyPublisher(Publisher[Key]):

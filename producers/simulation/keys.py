@@ -117,6 +117,17 @@ class KeyRing:
             "regular rotation",
         )
 
+    def give_secret(self, key_id: str, at: Micros, overlap: int, by: str) -> None:
+        """A signing secret, in place of the one before, which is good for `overlap` microseconds more."""
+        key = self._keys[key_id]
+        secret = replace(
+            key,
+            secret_version=key.secret_version + 1,
+            secret_since=at,
+            old_secrets_until=Micros(at + overlap) if key.secret_version else 0,
+        )
+        self._change(secret, at, by, "a signing secret")
+
     def suspend(self, key_id: str, at: Micros, by: str, reason: str) -> None:
         self._change(replace(self._keys[key_id], suspended_at=at, status="suspended"), at, by, reason)
 

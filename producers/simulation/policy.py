@@ -1,7 +1,7 @@
 """The policy of the simulated company's own: what is in its roles and groups, and what is kept apart."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from keytrail.producers.simulation.roles import WORKPLACE, Role
@@ -25,8 +25,20 @@ class Apart:
     where: dict[str, object]
 
 
+@dataclass(frozen=True)
+class Excepted:
+    """A finding that somebody answers for until a day; `entity` and `cause` are patterns."""
+
+    rule: str
+    entity: str
+    cause: str
+    until: str
+
+
 EXPORTS = Apart("exports", "export-maker", "export-checker", {"environments": ["production"]})
 PIPELINES = Apart("pipelines", "pipeline-author", "pipeline-runner", {"within": "environment"})
+# A kind of service that signs all that it sends.
+VAULT = "vault"
 
 # Those that a policy has which names none.
 _USUAL: tuple[dict[str, object], ...] = (
@@ -41,7 +53,12 @@ _USUAL: tuple[dict[str, object], ...] = (
 )
 
 
-def policy_text(daily: Iterable[Role], described: Iterable[Described]) -> str:
+def policy_text(
+    daily: Iterable[Role],
+    described: Iterable[Described],
+    signing_keys: Sequence[str],
+    exceptions: Iterable[Excepted],
+) -> str:
     """As a policy file; `daily` are the roles that people work with."""
     roles = [Described(WORKPLACE), *map(Described, daily), *described]
     policy = {
@@ -61,6 +78,11 @@ def policy_text(daily: Iterable[Role], described: Iterable[Described]) -> str:
                 }
                 for apart in (EXPORTS, PIPELINES)
             ),
+        ],
+        "signing": {"services": [f"*-{VAULT}"], "keys": signing_keys},
+        "exceptions": [
+            {**vars(one), "owner": "security-office", "reason": "until the next reorganisation"}
+            for one in exceptions
         ],
     }
     return json.dumps(policy, indent=1) + "\n"  # JSON is YAML too

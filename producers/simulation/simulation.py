@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date
 from random import Random
 
+from keytrail.producers.signing import Sign
 from keytrail.producers.simulation.calendar import Calendar
 from keytrail.producers.simulation.founding import Founding, size_for
 from keytrail.producers.simulation.injections.catalogue import inject
@@ -13,11 +14,13 @@ from keytrail.producers.simulation.lifecycle import plan_lifecycle
 from keytrail.producers.simulation.policy import policy_text
 from keytrail.producers.simulation.presence import sign_in_between
 from keytrail.producers.simulation.rota import plan_rotations
+from keytrail.producers.simulation.signatures import sign_by
 from keytrail.producers.simulation.stage import Stage
 from keytrail.producers.simulation.traffic import Traffic
 from keytrail.producers.simulation.truth import Label
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.records import Event, Key
+from keytrail.schemas.signature import Masters
 
 DEFAULT_START = date(2026, 1, 5)
 FEWEST_EVENTS = 100
@@ -34,7 +37,8 @@ class Simulation:
     memory grows with the company, not with the events.  Raises `UsageError` where `events` are too
     few or `start` is out of reach.
 
-    With `own_policy` there are more kinds of anomalies, most of which only the company's own `policy` finds.
+    With `own_policy` there are more kinds of anomalies, most of which only the company's own `policy` finds;
+    some of the events have to be sent with the signatures that a `signer` makes.
     """
 
     def __init__(
@@ -78,12 +82,22 @@ class Simulation:
         return list(self._ring)
 
     def policy(self) -> str:
-        """The company's own policy file: what is in roles and groups, and which duties are kept apart."""
-        return policy_text(self._catalogue, self._plan.described)
+        """The company's own policy file: what is in roles and groups, which duties are kept apart, who has to
+        sign, and which findings somebody answers for."""
+        return policy_text(
+            self._catalogue, self._plan.described, self._plan.signing_keys, self._plan.exceptions
+        )
 
     def truth(self) -> list[Label]:
         """What is to be found in the events, and what is not, in the order in which it happens."""
         return sorted(self._plan.labels, key=lambda label: label.at)
+
+    def signer(self, masters: Masters) -> Sign:
+        """Signs the events that are to be signed, rightly or not.
+
+        Raises `UsageError` where there are some, as with `own_policy`, and no master secret.
+        """
+        return sign_by(self._plan.hands, masters)
 
     def events(self) -> Iterator[Event]:
         """All events, ordered by `occurred_at` but for some that are a few seconds late.

@@ -8,9 +8,10 @@ from random import Random
 from keytrail.producers.simulation.calendar import DAY, DAYS, HOUR, MINUTE, SECOND, Calendar, hour_of
 from keytrail.producers.simulation.company import Company, Member, Posture
 from keytrail.producers.simulation.keys import KeyRing, Scope
-from keytrail.producers.simulation.policy import Described
+from keytrail.producers.simulation.policy import Described, Excepted
 from keytrail.producers.simulation.roles import Role
 from keytrail.producers.simulation.scribe import Scribe
+from keytrail.producers.simulation.signatures import Hand
 from keytrail.producers.simulation.truth import Label
 from keytrail.schemas.errors import UsageError
 from keytrail.schemas.records import Event, Key, Micros
@@ -49,7 +50,11 @@ class Duty:
 
 @dataclass
 class Plan:
-    """What was decided before the first event: events by id, and everybody's posture at the start."""
+    """What was decided before the first event: events by id, and everybody's posture at the start.
+
+    `hands` are those of the events that are signed, by id; `described`, `signing_keys` and `exceptions` are
+    what the company's own policy says.
+    """
 
     events: dict[str, Event] = field(default_factory=dict)
     opening: dict[int, Posture] = field(default_factory=dict)
@@ -57,6 +62,9 @@ class Plan:
     duties: list[Duty] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     described: list[Described] = field(default_factory=list)
+    hands: dict[str, Hand] = field(default_factory=dict)
+    signing_keys: list[str] = field(default_factory=list)
+    exceptions: list[Excepted] = field(default_factory=list)
 
 
 class Stage:
@@ -132,6 +140,10 @@ class Stage:
     def tell(self, *events: Event) -> None:
         """These events happen; to tell one again changes nothing."""
         self.plan.events.update((event.event_id, event) for event in events)
+
+    def sign(self, event: Event, hand: Hand) -> None:
+        """The event is sent with this hand's signature."""
+        self.plan.hands[event.event_id] = hand
 
     def expect(
         self, rule: str, entity_type: str, entity: str, cause: str, events: list[Event], note: str

@@ -8,7 +8,7 @@ import itertools
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time
 from fnmatch import fnmatchcase
 from statistics import median
@@ -20,8 +20,10 @@ from dormancy_judge import DormancyJudge
 from grants_judge import GrantsJudge
 from reviews_judge import ReviewsJudge
 from sequence_judge import SequenceJudge
+from signature_judge import SignatureJudge
 from silence_judge import SilenceJudge
 
+from keytrail.producers.signing import Sign, unsigned
 from keytrail.producers.simulation import Finding
 from keytrail.schemas.records import Event, Key
 
@@ -43,9 +45,11 @@ _APART = [
 _WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
-def judge(keys: Iterable[Key], events: Iterable[Event], policy: str = "{}") -> set[Finding]:
+def judge(
+    keys: Iterable[Key], events: Iterable[Event], policy: str = "{}", sign: Sign = unsigned
+) -> set[Finding]:
     """Every finding that the events ever give rise to, in the order given; `policy` as JSON."""
-    return _Judge(keys, json.loads(policy)).judge(events)
+    return _Judge(keys, json.loads(policy), sign).judge(events)
 
 
 def _approved(event: Event) -> bool:
@@ -76,7 +80,8 @@ class _TeamRole:
 
 
 class _Judge:
-    def __init__(self, keys: Iterable[Key], policy: dict[str, Any]) -> None:
+    def __init__(self, keys: Iterable[Key], policy: dict[str, Any], sign: Sign) -> None:
+        self._exceptions = policy.get("exceptions", ())
         self._described = {role["name"]: role for role in policy.get("roles", ())}
         self._by_place = [
             each for each in policy.get("separations", ()) if {"environments", "within"} & set(each)
@@ -94,6 +99,7 @@ class _Judge:
         self._silence = SilenceJudge()
         self._reviews = ReviewsJudge()
         self._sequences = SequenceJudge()
+        self._signatures = SignatureJudge(self._keys, policy.get("signing", {}), sign)
         self._dormancy = DormancyJudge({key.key_id: key for key in self._keys.values()}.values())
 
     def judge(self, events: Iterable[Event]) -> set[Finding]:
@@ -103,13 +109,28 @@ class _Judge:
             key = self._keys.get(event.key_id or event.key_alias or "")
             self._reviews.note(event, key)
             self._dormancy.note(event, key)
+            self._found.update(self._signatures.judge(event))
             self._by_key(event)
             self._by_act(event)
             self._by_state(event)
             self._grants.note(event)
         conduct, grants = self._conduct.findings(), self._grants.findings()
         absent = {*self._silence.findings(), *self._reviews.findings(), *self._dormancy.findings()}
-        return self._found | conduct | grants | absent | set(self._sequences.findings())
+        found = self._found | conduct | grants | absent | set(self._sequences.findings())
+        return found | {over for one in found for over in self._expired(one)}
+
+    def _expired(self, finding: Finding) -> Iterator[Finding]:
+        today = datetime.now(UTC).date().isoformat()
+        covers = [
+            one["until"] >= today
+            for one in self._exceptions
+            if one["rule"] == finding.rule
+            and fnmatchcase(finding.entity, one["entity"])
+            and fnmatchcase(finding.cause, one["cause"])
+        ]
+        if covers and not any(covers):
+            cause = f"{finding.rule} {finding.cause}".strip()
+            yield Finding("expired_exception", finding.entity_type, finding.entity, cause)
 
     def _find(self, rule: str, entity_type: str, entity: str, cause: str = "") -> None:
         self._found.add(Finding(rule, entity_type, entity, cause))

@@ -39,6 +39,21 @@ def test_the_companys_own_policy_is_written_and_one(tmp_path: Path) -> None:
     assert main(["policy", "check", str(policy)]) == 0
 
 
+def test_without_a_master_secret_no_company_is_sent_that_signs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KEYTRAIL_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    monkeypatch.setenv("KEYTRAIL_REGISTRY_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("KEYTRAIL_CLICKHOUSE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("KEYTRAIL_SIGNING_MASTERS", str(tmp_path / "masters.json"))
+    policy = tmp_path / "policy.yaml"
+
+    assert main(["simulate", "--events", "3000", "--seed", "5", "--policy", str(policy)]) == 2
+
+    assert "no master secret" in capsys.readouterr().err
+    assert not policy.exists()
+
+
 def test_a_file_takes_what_is_not_sent(tmp_path: Path) -> None:
     out = tmp_path / "events.jsonl"
     flags = ["--events", "150", "--seed", "1", "--start", "2025-06-01", "--no-anomalies"]

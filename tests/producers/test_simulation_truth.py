@@ -3,9 +3,11 @@
 from collections import Counter
 
 import pytest
+from signature_judge import MASTER
 from simulation_judge import judge
 
 from keytrail.producers.simulation import Simulation
+from keytrail.schemas.signature import Masters
 
 RULES = {
     "unknown_key",
@@ -48,6 +50,7 @@ RULES = {
     "dormant_privileged_key",
     "sequence_holes",
 }
+OF_OWN_POLICY = {"missing_signature", "invalid_signature", "expired_exception"}
 
 
 @pytest.mark.parametrize(
@@ -65,14 +68,15 @@ def test_a_naive_judge_finds_exactly_what_is_labelled(events: int, seed: int) ->
 def test_by_its_own_policy_there_is_more_to_find_and_nothing_else(events: int, seed: int) -> None:
     simulation = Simulation(events, seed, own_policy=True)
     expected = {label.finding for label in simulation.truth() if label.expected}
+    sign = simulation.signer(Masters({"m1": MASTER}))
     of_policy = {finding for finding in expected if finding.cause in ("exports", "pipelines")}
 
-    assert judge(simulation.keys(), simulation.events(), simulation.policy()) == expected
+    assert judge(simulation.keys(), simulation.events(), simulation.policy(), sign) == expected
     missed = expected - judge(simulation.keys(), simulation.events())
-    assert {finding.rule for finding in missed} == {"redundant_grant", "toxic_combination"}
+    assert {finding.rule for finding in missed} == {"redundant_grant", "toxic_combination", *OF_OWN_POLICY}
     assert of_policy < missed
     plain = Simulation(events, seed, anomalies=False, own_policy=True)
-    assert judge(plain.keys(), plain.events(), plain.policy()) == set()
+    assert judge(plain.keys(), plain.events(), plain.policy(), plain.signer(Masters({}))) == set()
 
 
 def test_arrival_order_does_not_matter_to_the_labels() -> None:

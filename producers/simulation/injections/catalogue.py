@@ -11,6 +11,7 @@ from keytrail.producers.simulation.injections import (
     dormancy,
     duties,
     environments,
+    exceptions,
     explosion,
     habits,
     key_state,
@@ -26,6 +27,7 @@ from keytrail.producers.simulation.injections import (
     refusals,
     reviews,
     scope,
+    signatures,
     silence,
     sprawl,
     travel,
@@ -216,8 +218,9 @@ KINDS = (
 )
 
 
-# In a company with a policy of its own: what only that finds (`simulation.policy`), and roles that many hold.
-# A past that is read at once, one partition ahead of another, shows those with fewer holders for a while.
+# In a company with a policy of its own: what only that finds (`simulation.policy`), signatures, which take a
+# master secret, and roles that many hold.  A past that is read at once, one partition ahead of another, shows
+# those with fewer holders for a while.
 OF_OWN_POLICY = (
     Kind((explosion.held_by_the_same_people,), (explosion.held_by_nearly_the_same_people,)),
     Kind(
@@ -231,6 +234,31 @@ OF_OWN_POLICY = (
             environments.exports_in_two_environments,
             environments.pipelines_in_two_environments,
         ),
+    ),
+    Kind(
+        (
+            signatures.unsigned_of_a_service_that_signs,
+            signatures.unsigned_with_a_key_that_signs,
+            signatures.unsigned_without_a_key,
+        ),
+        (
+            signatures.signed_of_a_service_that_signs,
+            signatures.signed_with_a_key_that_signs,
+            signatures.unsigned_of_a_service_that_need_not,
+        ),
+    ),
+    Kind(
+        (
+            signatures.signed_with_another_keys_secret,
+            signatures.altered_on_its_way,
+            signatures.secret_after_its_overlap,
+            signatures.last_but_one_within_an_overlap,
+        ),
+        (signatures.signed_unasked, signatures.secret_within_its_overlap),
+    ),
+    Kind(
+        (exceptions.over, exceptions.over_by_patterns),
+        (exceptions.not_over, exceptions.renewed, exceptions.over_for_another_cause),
     ),
 )
 

@@ -11,7 +11,7 @@ _PRODUCTION, _STAGING = "production", "staging"
 
 
 def exports_in_production(stage: Stage, day: int) -> None:
-    subject, events = _both_sides(stage, day, EXPORTS, _PRODUCTION, _PRODUCTION)
+    subject, events = in_production(stage, day)
     stage.expect("toxic_combination", "subject", subject, EXPORTS.name, events, "both in production")
 
 
@@ -34,6 +34,11 @@ def exports_in_two_environments(stage: Stage, day: int) -> None:
 def pipelines_in_two_environments(stage: Stage, day: int) -> None:
     subject, events = _both_sides(stage, day, PIPELINES, _STAGING, _PRODUCTION)
     stage.spare("toxic_combination", "subject", subject, PIPELINES.name, events, "one in each environment")
+
+
+def in_production(stage: Stage, day: int) -> tuple[str, list[Event]]:
+    """Somebody who is granted what makes exports and what checks them."""
+    return _both_sides(stage, day, EXPORTS, _PRODUCTION, _PRODUCTION)
 
 
 def _both_sides(stage: Stage, day: int, apart: Apart, one: str, other: str) -> tuple[str, list[Event]]:
