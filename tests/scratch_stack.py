@@ -15,13 +15,20 @@ _DEADLINE_S = 180
 
 @contextmanager
 def running_stack(
-    data_dir: Path, workers: int, sinks: int, *, otlp: bool = False, notary: bool = False
+    data_dir: Path,
+    workers: int,
+    sinks: int,
+    *,
+    otlp: bool = False,
+    notary: bool = False,
+    policy: Path | None = None,
 ) -> Iterator[Settings]:
     """`keytrail up` in the foreground of a process of ours, until the block ends."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("KEYTRAIL_")}
     ports = [f"--{engine}-port=0" for engine in ("kafka", "registry", "clickhouse", "otlp-http", "otlp-grpc")]
     apps = ["--workers", str(workers), "--sinks", str(sinks), *([] if otlp else ["--no-otlp"])]
     apps += [] if notary else ["--no-notary"]
+    apps += [] if policy is None else ["--policy", str(policy)]
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "up.log").open("wb") as log:
         up = subprocess.Popen(
