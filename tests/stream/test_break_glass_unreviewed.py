@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_audit_silence import HOUR, LATER, ahead, by_time, others, reports
+from reporting import HOUR, LATER, ahead, by_time, others, reports
 from test_triage import ADMIN
 from world import DAY, NOON, SECOND, World, event, key
 

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_audit_silence import HOUR, by_time
+from reporting import HOUR, by_time
 from world import DAY, NOON, World, event, key
 
 from keytrail.schemas import avro
