@@ -174,6 +174,27 @@ class Stage:
         at = datetime.fromtimestamp(ordered[-1].occurred_at / SECOND, UTC).isoformat()
         self.plan.labels.append(Label(rule, entity_type, entity, cause, expected, ids, at, note))
 
+    def granted(
+        self,
+        subject: Member,
+        role: Role,
+        at: Micros,
+        *,
+        reason: str | None = None,
+        expires_at: Micros | None = None,
+    ) -> Event:
+        """A grant as it should be: for a reason, with a ticket, approved.  It is yet to be told."""
+        return self.scribe.change(
+            at,
+            "grant",
+            subject,
+            role=role,
+            reason=reason or self.scribe.reason(),
+            ticket=self.scribe.ticket(),
+            approved_by=self.company.approver_for(subject).name,
+            expires_at=expires_at,
+        )
+
     def moment(self, day: int) -> Micros:
         """A moment of the first working day from `day` on."""
         return self.calendar.working_moment(day, self.rng)

@@ -104,10 +104,10 @@ def one_side_after_the_other(stage: Stage, day: int) -> None:
     first, second = (_duty(member, kind) for kind in ("payment-creator", "payment-approver"))
     at = stage.moment(day)
     stage.tell(
-        _approved(stage, member, first, Micros(at - 2 * DAY)),
+        stage.granted(member, first, Micros(at - 2 * DAY)),
         stage.scribe.change(Micros(at - DAY), "revoke", member, role=first, reason="no longer needed"),
     )
-    event = _approved(stage, member, second, at)
+    event = stage.granted(member, second, at)
     stage.spare("toxic_combination", "subject", member.name, "payments", [event], "the other was taken back")
 
 
@@ -130,8 +130,8 @@ def _two(
     at = stage.moment(day)
     return (
         member,
-        _approved(stage, member, first, Micros(at - DAY)),
-        _approved(stage, member, second, at),
+        stage.granted(member, first, Micros(at - DAY)),
+        stage.granted(member, second, at),
     )
 
 
@@ -163,15 +163,8 @@ def _lent(
 ) -> tuple[Event, Event]:
     """A temporary role for so long, and a use of another one three days after the grant."""
     at = stage.moment(day)
-    event = stage.scribe.change(
-        at,
-        "grant",
-        member,
-        role=role or stage.rng.choice(member.team.roles.temporary),
-        reason=stage.scribe.reason(),
-        ticket=stage.scribe.ticket(),
-        approved_by=stage.company.approver_for(member).name,
-        expires_at=Micros(at + lasts),
+    event = stage.granted(
+        member, role or stage.rng.choice(member.team.roles.temporary), at, expires_at=Micros(at + lasts)
     )
     return event, stage.scribe.use(Micros(at + 3 * DAY), member)
 
@@ -184,15 +177,3 @@ def _duty(member: Member, kind: str) -> Role:
 def _permitting(member: Member, verb: str) -> Role:
     team = member.team.name
     return Role(f"{team}-desk-{verb[0]}", [f"{team}.payment.{verb}"], f"{team}-api", ())
-
-
-def _approved(stage: Stage, member: Member, role: Role, at: Micros) -> Event:
-    return stage.scribe.change(
-        at,
-        "grant",
-        member,
-        role=role,
-        reason=stage.scribe.reason(),
-        ticket=stage.scribe.ticket(),
-        approved_by=stage.company.approver_for(member).name,
-    )

@@ -99,15 +99,7 @@ def _for_tasks(stage: Stage, member: Member, count: int, day: int) -> list[Event
 
 
 def _grant(stage: Stage, member: Member, role: Role, at: Micros) -> Event:
-    return stage.scribe.change(
-        at,
-        "grant",
-        member,
-        role=role,
-        reason="role of its own for a task",
-        ticket=stage.scribe.ticket(),
-        approved_by=stage.company.approver_for(member).name,
-    )
+    return stage.granted(member, role, at, reason="role of its own for a task")
 
 
 def _made_up(team: Team, count: int) -> list[Role]:

@@ -65,15 +65,7 @@ def _move(stage: Stage, day: int, least_roles: int = 2) -> _Move:
 
 
 def _grant(stage: Stage, member: Member, role: Role, at: Micros) -> Event:
-    return stage.scribe.change(
-        at,
-        "grant",
-        member,
-        role=role,
-        reason=f"moves to {member.team.name}",
-        ticket=stage.scribe.ticket(),
-        approved_by=stage.company.approver_for(member).name,
-    )
+    return stage.granted(member, role, at, reason=f"moves to {member.team.name}")
 
 
 def _revokes(stage: Stage, move: _Move, roles: Sequence[Role], at: Micros) -> list[Event]:

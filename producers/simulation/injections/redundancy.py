@@ -25,7 +25,7 @@ def under_a_pattern(stage: Stage, day: int) -> None:
     subject = stage.claim(candidates.person)
     narrow = _role_of_others(stage, subject)
     suite = _part_of(narrow, "suite", [f"{_stem(narrow)}.*"])
-    stage.tell(_grant(stage, subject, suite, stage.moment(day - 4)))
+    stage.tell(stage.granted(subject, suite, stage.moment(day - 4)))
     _redundant(stage, subject, narrow, day, f"{suite.permissions[0]} of {suite.name} covers it")
 
 
@@ -33,7 +33,7 @@ def overlapping(stage: Stage, day: int) -> None:
     subject = stage.claim(candidates.person)
     held = subject.roles[-1]
     role = _part_of(held, "plus", [*held.permissions[:2], f"{_stem(held)}.archive"])
-    _spare(stage, subject, role, [_grant(stage, subject, role, stage.moment(day))], "one permission is new")
+    _spare(stage, subject, role, [stage.granted(subject, role, stage.moment(day))], "one permission is new")
 
 
 def narrow_before_broad(stage: Stage, day: int) -> None:
@@ -41,7 +41,7 @@ def narrow_before_broad(stage: Stage, day: int) -> None:
     broad = _role_of_others(stage, subject)
     narrow = _part_of(broad, "lite", broad.permissions[:2])
     at = stage.moment(day)
-    events = [_grant(stage, subject, narrow, at), _grant(stage, subject, broad, stage.soon_after(at))]
+    events = [stage.granted(subject, narrow, at), stage.granted(subject, broad, stage.soon_after(at))]
     for role in (narrow, broad):
         _spare(stage, subject, role, events, "the narrow role came first and was needed then")
 
@@ -52,10 +52,10 @@ def cover_taken_back(stage: Stage, day: int) -> None:
     narrow = _part_of(broad, "lite", broad.permissions[:2])
     at = stage.moment(day)
     stage.tell(
-        _grant(stage, subject, broad, Micros(at - 2 * DAY)), _revoke(stage, subject, broad, Micros(at - DAY))
+        stage.granted(subject, broad, Micros(at - 2 * DAY)), _revoke(stage, subject, broad, Micros(at - DAY))
     )
     _spare(
-        stage, subject, narrow, [_grant(stage, subject, narrow, at)], f"{broad.name} was taken back before"
+        stage, subject, narrow, [stage.granted(subject, narrow, at)], f"{broad.name} was taken back before"
     )
 
 
@@ -63,7 +63,7 @@ def unlisted(stage: Stage, day: int) -> None:
     subject = stage.claim(candidates.person)
     role = _part_of(subject.roles[-1], "extra", [])
     _spare(
-        stage, subject, role, [_grant(stage, subject, role, stage.moment(day))], "permissions are not stated"
+        stage, subject, role, [stage.granted(subject, role, stage.moment(day))], "permissions are not stated"
     )
 
 
@@ -71,7 +71,7 @@ def _redundant(stage: Stage, subject: Member, role: Role, day: int, note: str) -
     """Grants the role; every other one is taken back days later, which resolves the finding."""
     at = stage.moment(day)
     stage.expect(
-        "redundant_grant", "subject", subject.name, role.name, [_grant(stage, subject, role, at)], note
+        "redundant_grant", "subject", subject.name, role.name, [stage.granted(subject, role, at)], note
     )
     if stage.rng.random() < 0.5:
         stage.tell(_revoke(stage, subject, role, stage.moment(day + 2)))
@@ -79,18 +79,6 @@ def _redundant(stage: Stage, subject: Member, role: Role, day: int, note: str) -
 
 def _spare(stage: Stage, subject: Member, role: Role, events: list[Event], note: str) -> None:
     stage.spare("redundant_grant", "subject", subject.name, role.name, events, note)
-
-
-def _grant(stage: Stage, subject: Member, role: Role, at: Micros) -> Event:
-    return stage.scribe.change(
-        at,
-        "grant",
-        subject,
-        role=role,
-        reason=stage.scribe.reason(),
-        ticket=stage.scribe.ticket(),
-        approved_by=stage.company.approver_for(subject).name,
-    )
 
 
 def _revoke(stage: Stage, subject: Member, role: Role, at: Micros) -> Event:

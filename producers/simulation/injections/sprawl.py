@@ -71,7 +71,7 @@ def below_the_peers(stage: Stage, day: int) -> None:
     at = Micros(events[-1].occurred_at + HOUR)
     events += [
         stage.scribe.change(at, "revoke", subject, role=again, reason="yearly review"),
-        _grant(stage, subject, again, stage.soon_after(at)),
+        stage.granted(subject, again, stage.soon_after(at)),
     ]
     _spare(stage, subject, events, "nine roles where five are usual")
 
@@ -104,22 +104,10 @@ def _grants(
         if events and at <= events[-1].occurred_at + 10 * MINUTE:
             # Two days that a weekend moved onto the same Monday.
             at = Micros(events[-1].occurred_at + 10 * MINUTE)
-        events.append(_grant(stage, subject, role, at))
+        events.append(stage.granted(subject, role, at))
         if uses:
             stage.tell(stage.scribe.use(stage.soon_after(at), subject, role=role))
     return events
-
-
-def _grant(stage: Stage, subject: Member, role: Role, at: Micros) -> Event:
-    return stage.scribe.change(
-        at,
-        "grant",
-        subject,
-        role=role,
-        reason=stage.scribe.reason(),
-        ticket=stage.scribe.ticket(),
-        approved_by=stage.company.approver_for(subject).name,
-    )
 
 
 def _strange_roles(stage: Stage, subject: Member, total: int) -> list[Role]:
