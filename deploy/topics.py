@@ -27,8 +27,8 @@ def create_topics(
     """Create what is missing and return its names; `replication` -1 is the broker's default.
 
     Topics that are there are left as they are, but must have as many partitions as the events
-    topic: raises `TopicsError` otherwise, and `UnavailableError` where Kafka does not answer.  An events
-    topic that went by its producers' clocks goes by the broker's from then on.
+    topic: raises `TopicsError` otherwise, and `UnavailableError` where Kafka does not answer.  Topics that
+    went by their producers' clocks go by the broker's from then on.
     """
     admin = AdminClient(kafka.client())
     found = _partitions_by_topic(admin, kafka)
@@ -42,8 +42,7 @@ def create_topics(
             )
     if missing:
         _create(admin, missing, wanted, replication)
-    if EVENTS not in missing:
-        _take_brokers_time(admin)
+    _take_brokers_time(admin, [topic for topic in ALL_TOPICS if topic not in missing])
     return [topic.name for topic in missing]
 
 
@@ -63,7 +62,7 @@ def _create(admin: AdminClient, topics: list[Topic], partitions: int, replicatio
             topic.name,
             partitions if topic.per_partition else 1,
             replication,
-            config=dict(topic.config),
+            config={**topic.config, **BROKERS_TIME},
         )
         for topic in topics
     ]
@@ -76,24 +75,33 @@ def _create(admin: AdminClient, topics: list[Topic], partitions: int, replicatio
                 raise TopicsError(f"Topic {name} could not be created: {error.args[0].str()}.") from error
 
 
-def _take_brokers_time(admin: AdminClient) -> None:
-    """For a topic of a version that kept its producers' times."""
+def _take_brokers_time(admin: AdminClient, topics: list[Topic]) -> None:
+    """For topics of a version that kept their producers' times."""
+    refused = {topic.name: why for topic in topics if (why := _refusal_of_time(admin, topic)) is not None}
+    if refused:
+        # All else works without it, and somebody else may be the one who may change topics.
+        logger.warning(
+            "Whether %s go by the broker's clock cannot be seen or set: %s. They should have %s; without, "
+            "services that share a wrong clock can make others look silent and hide uses of emergency keys, "
+            "and a worker whose clock is an hour ahead of the broker's stands still.",
+            *(", ".join(refused), next(iter(refused.values()))),
+            ", ".join("=".join(one) for one in BROKERS_TIME.items()),
+        )
+
+
+def _refusal_of_time(admin: AdminClient, topic: Topic) -> str | None:
+    """Why the topic does not go by the broker's clock; None where it does now."""
     settings = [
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         for name, value in BROKERS_TIME.items()
     ]
-    topic = ConfigResource(ResourceType.TOPIC, EVENTS.name, incremental_configs=settings)
+    resource = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=settings)
     try:
-        [described] = admin.describe_configs([topic], request_timeout=_TIMEOUT_S).values()
+        [described] = admin.describe_configs([resource], request_timeout=_TIMEOUT_S).values()
         found = described.result()
-        if all(found[name].value == value for name, value in BROKERS_TIME.items()):
-            return
-        [altered] = admin.incremental_alter_configs([topic], request_timeout=_TIMEOUT_S).values()
-        altered.result()
+        if any(found[name].value != value for name, value in BROKERS_TIME.items()):
+            [altered] = admin.incremental_alter_configs([resource], request_timeout=_TIMEOUT_S).values()
+            altered.result()
     except KafkaException as error:
-        # All else works without it, and somebody else may be the one who may change topics.
-        logger.warning(
-            "Whether %s goes by the broker's clock cannot be seen or set: %s. It should have %s; without, "
-            "services that share a wrong clock can make others look silent and hide uses of emergency keys.",
-            *(EVENTS.name, error.args[0].str(), ", ".join("=".join(one) for one in BROKERS_TIME.items())),
-        )
+        return str(error.args[0].str())
+    return None

@@ -23,14 +23,14 @@ _LARGE = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
 _KEEP = {"retention.ms": "-1", **_LARGE}
 _COMPACTED = {"cleanup.policy": "compact", **_LARGE}
 
-# The broker's clock, not the producers': it bounds how far ahead an event may be, and takes events of those
-# whose clocks are.
+# Of all topics.  The broker's clock, not the producers': it bounds how far ahead an event may be, takes what
+# those write whose clocks are, and drops no signals before their time where a worker's clock is behind.
 BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
 
 EVENTS = Topic(
     "keytrail.events",
     "subject",
-    config={"retention.ms": "-1", "max.message.bytes": str(MAX_EVENT_BYTES), **BROKERS_TIME},
+    config={"retention.ms": "-1", "max.message.bytes": str(MAX_EVENT_BYTES)},
 )
 ENRICHED = Topic("keytrail.enriched", "subject", config=_KEEP)
 SIGNALS = Topic("keytrail.signals", "entity", config={"retention.ms": str(_WEEK_MS), **_LARGE})

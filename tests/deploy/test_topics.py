@@ -12,18 +12,18 @@ from waiting import wait_until
 from keytrail.deploy import topics
 from keytrail.deploy.topics import create_topics
 from keytrail.schemas.settings import Settings
-from keytrail.schemas.topics import EVENTS
+from keytrail.schemas.topics import ALL_TOPICS, EVENTS, SIGNALS, Topic
 from keytrail.stream.backtest.history import History
 
 _CLOCK = "message.timestamp.type"
 _DAY_MS = 24 * 3600 * 1000
 
 
-def _set_clock(settings: Settings, clock: str) -> None:
+def _set_clock(settings: Settings, clock: str, topic: Topic = EVENTS) -> None:
     entry = ConfigEntry(_CLOCK, clock, incremental_operation=AlterConfigOpType.SET)
-    topic = ConfigResource(ResourceType.TOPIC, EVENTS.name, incremental_configs=[entry])
+    resource = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[entry])
     admin = AdminClient(settings.kafka.client())
-    [altered] = admin.incremental_alter_configs([topic]).values()
+    [altered] = admin.incremental_alter_configs([resource]).values()
     altered.result()
 
 
@@ -55,6 +55,26 @@ def test_events_go_by_the_brokers_clock_also_in_a_topic_of_an_earlier_version(se
     assert began <= came // 1000 <= ended
 
 
+@pytest.mark.parametrize("topic", ALL_TOPICS, ids=lambda topic: topic.name)
+@pytest.mark.parametrize("days", [-400, 1])
+def test_what_is_written_by_a_wrong_clock_is_taken_and_has_the_brokers_time(
+    settings: Settings, topic: Topic, days: int
+) -> None:
+    began = time.time_ns() // 1_000_000
+    kind, at = _taken(settings, topic, began + days * _DAY_MS) or (None, 0)
+    assert kind == TIMESTAMP_LOG_APPEND_TIME
+    assert began <= at <= time.time_ns() // 1_000_000
+
+
+def test_topics_of_an_earlier_version_take_it_too(settings: Settings) -> None:
+    """Signals, say: a worker whose clock is ahead could commit none."""
+    ahead = time.time_ns() // 1_000_000 + _DAY_MS
+    _set_clock(settings, "CreateTime", SIGNALS)
+    wait_until(lambda: _taken(settings, SIGNALS, ahead) is None, "the producers' clocks")
+    assert create_topics(settings.kafka) == []
+    wait_until(lambda: _taken(settings, SIGNALS, ahead) is not None, "the broker's clock")
+
+
 def test_a_clock_that_cannot_be_set_is_told_and_stops_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -75,3 +95,22 @@ def _kind_of(producer: Producer, timestamp: int) -> int | None:
     producer.produce(EVENTS.name, b"a record", partition=0, timestamp=timestamp, on_delivery=delivered)
     assert producer.flush(60) == 0
     return kinds[0]
+
+
+def _taken(settings: Settings, topic: Topic, timestamp: int) -> tuple[int, int] | None:
+    """Whose time the record has, and which, that a worker would write then; None where the broker refuses it.
+
+    The transaction is given up, so that nobody reads it.
+    """
+    taken: list[tuple[int, int] | None] = []
+
+    def delivered(error: object, message: Message) -> None:
+        taken.append(message.timestamp() if error is None else None)
+
+    writer = Producer(settings.kafka.client(transactional_id="a wrong clock"))
+    writer.init_transactions(60)
+    writer.begin_transaction()
+    writer.produce(topic.name, b"{}", b"k", partition=0, timestamp=timestamp, on_delivery=delivered)
+    assert writer.flush(60) == 0
+    writer.abort_transaction(60)
+    return taken[0]
