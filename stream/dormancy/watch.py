@@ -68,10 +68,10 @@ class DormancyWatch(KeepsState):
         """What is found of the days before the hour `until`; of that all is known."""
         known, end = self._known_days(), until // HOURS
         # Of state from before this rule hours are known, but no policy of them.
-        if end <= known.judged or not known.begins or not known.policies:
-            return
         is_first = known.judged == NOT_YET
         judged = known.first if is_first else known.judged
+        if judged is None or end <= judged or not known.policies:
+            return
         for day in range(judged + 1, end + 1):
             policy = self._policies.named(known.policy_at(day * HOURS + LATENESS))
             self._learn(day, policy, is_first=is_first)

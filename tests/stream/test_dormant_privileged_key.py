@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reporting import HOUR, by_time
 from world import DAY, NOON, World, event, key
@@ -35,6 +35,7 @@ from keytrail.stream.policies.file import parse_policy
 from keytrail.stream.policies.policy import Policy, RuleSetting
 from keytrail.stream.policies.privilege import is_privileged_key
 from keytrail.stream.policies.timeline import Timeline
+from keytrail.stream.reading.reading import EARLIEST
 from keytrail.stream.stages.finding_stage import FindingStage
 
 RULE = "dormant_privileged_key"
@@ -89,6 +90,26 @@ def test_one_that_was_never_used_counts_from_its_issue_or_from_the_first_event()
     young = replace(ADMIN, issued_at=NOON + 5 * DAY)
     assert told(by_time(clock(14)), young) == {}
     assert told(by_time(clock(15)), young)["pk_admin"].status == "open"
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 90), st.integers(EARLIEST, NOON - DAY)), min_size=1, max_size=4),
+    st.sampled_from([1, 7, 5_000]),
+)
+@example([(0, EARLIEST)], 100)
+@example([(1, EARLIEST), (1, NOON - 400 * DAY)], 1)
+def test_what_one_service_says_was_long_ago_makes_no_key_look_long_known(
+    old: list[tuple[int, int]], batch: int
+) -> None:
+    for until in (9, 12):
+        right = by_time(clock(until))
+        events = list(right)
+        for place, at in old:
+            events.insert(place, event(service="reset", occurred_at=at))
+        expected = {name: (a.status, a.summary) for name, a in told(right).items()}
+        assert {name: (a.status, a.summary) for name, a in told(events, batch=batch).items()} == expected
+        assert bool(expected) == (until == 12)
 
 
 @pytest.mark.parametrize(
@@ -198,13 +219,17 @@ def test_what_waits_for_complete_days_is_bounded() -> None:
     assert max(held.waiting) == many[-1].occurred_at // DAY
 
 
+def _reports(at: int, event_id: str) -> list[Report]:
+    """Of the two services that it takes to tell the time."""
+    return [Report(service, [Occurrence(at, event_id)]) for service in ("iam", "vault")]
+
+
 def _days(watch: DormancyWatch, version: str, *numbers: int) -> list[Signal]:
     """What is said with these days, told by the only partition and judged one by one."""
     said = []
     for day in numbers:
         at = MIDNIGHT + day * DAY + HOUR
-        reports = [Report("iam", [Occurrence(at, f"{day}")])]
-        watch.take(Attendance(0, at // HOUR + 22, reports), version)
+        watch.take(Attendance(0, at // HOUR + 22, _reports(at, f"{day}")), version)
         said += watch.judge(at // HOUR + 21)
     return said
 
@@ -242,7 +267,7 @@ def test_keys_are_asked_for_where_a_day_may_end() -> None:
 
     def signals(hour: int) -> list[Signal]:
         at = Occurrence(MIDNIGHT + hour * HOUR, f"{hour}")
-        attendance = Attendance(0, MIDNIGHT // HOUR + hour, [Report("iam", [at])])
+        attendance = Attendance(0, MIDNIGHT // HOUR + hour, _reports(at.occurred_at, at.event_id))
         return [
             carrier(ATTENDANCE, "stream", ATTENDANCE, [at.occurred_at], 1, TEN.version, attendance=attendance)
         ]
@@ -287,7 +312,7 @@ def _watched(life: Life, order: Iterable[int], chance: Random, restarts: bool) -
         attendance = Attendance(
             partition,
             (MIDNIGHT + day * DAY) // HOUR + 23,
-            [Report("iam", [Occurrence(MIDNIGHT + day * DAY + HOUR, f"{day}")])],
+            _reports(MIDNIGHT + day * DAY + HOUR, f"{day}"),
             privileged=[
                 PrivilegedUse(key_id, MIDNIGHT + day * DAY + HOUR, f"{day:02}-{key_id}")
                 for when, where, key_id in life
@@ -359,8 +384,13 @@ def test_a_rest_and_days_are_restored_as_they_were(uses: list[tuple[int, str]], 
     for use in uses:
         known.use(Occurrence(*use), judged)
     assert rest.unpack(rest.pack(known)) == known
-    kept = Days(judged, {0: 5, 2: 9}, [(3, "a"), (9, "b")])
+    kept = Days(judged, {0: {"iam": 5}, 2: {"iam": 9, "vault": 8}}, [(3, "a"), (9, "b")])
     assert days.unpack(days.pack(kept)) == kept
+
+
+def test_days_of_an_earlier_version_are_those_that_were_judged() -> None:
+    packed = json.dumps([1, 20_000, [[0, 400_000]], [[480_000, "a"]]]).encode()
+    assert days.unpack(packed) == Days(20_000, {}, [(480_000, "a")])
 
 
 def _before(text: str, name: str) -> str:
