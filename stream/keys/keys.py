@@ -164,6 +164,15 @@ class KeyDirectory:
             if known:
                 self._note([one.key for one in known])
 
+    def knows_owner(self, owner: str) -> bool:
+        """True for one who owns keys, or of whom it was said that they left."""
+        with self._lock:
+            return bool(self._owners.keys_of(owner)) or self._owners.left_at(owner) is not None
+
+    def left_at(self, owner: str) -> Micros | None:
+        """When the owner left, as far as that is known; None for one who is there."""
+        return self._owners.left_at(owner)
+
     @property
     def mark(self) -> int:
         """How many changes there were."""

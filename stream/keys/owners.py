@@ -1,4 +1,8 @@
-"""Who owns which keys, and which owners have left."""
+"""Who owns which keys, and which owners have left.
+
+Of those who left it knows what the topic of departures tells: of owners of keys alone (`stages.leavers`).
+That is kept for good: a key that is used long after its owner left is what is looked for.
+"""
 
 from keytrail.schemas.records import Key, Micros
 

@@ -6,7 +6,7 @@ Knows no Kafka: the same code runs live, in tests and in a backtest.
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from keytrail.schemas.applied import is_announcement
@@ -18,7 +18,6 @@ from keytrail.stream.access.access_form import pack, unpack
 from keytrail.stream.conduct.tallies import Tallies
 from keytrail.stream.findings.signals import SignalBook
 from keytrail.stream.findings.triage import decision
-from keytrail.stream.keys.departures import left_at, record_of
 from keytrail.stream.keys.keys import KeyDirectory
 from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
@@ -30,6 +29,7 @@ from keytrail.stream.stages.dead_share import DeadShare
 from keytrail.stream.stages.enrichment import Enricher, Judged
 from keytrail.stream.stages.grants import KeyGrants
 from keytrail.stream.stages.judging import Judge
+from keytrail.stream.stages.leavers import Leavers
 from keytrail.stream.stages.ledger import EventBook, Page
 from keytrail.stream.stages.rejudging import Due, Rejudge, cause_of
 from keytrail.stream.stages.seen import PREFIX as SEEN_PREFIX
@@ -121,7 +121,7 @@ class EventStage:
         self._grants = KeyGrants(keys, self._uses, self._subjects)
         self._rejudge = Rejudge(keys, self._judge_at, self._uses, self._grants)
         self._tallies = Tallies()
-        self._departures: dict[str, Micros | None] = {}
+        self._leavers = Leavers(keys, self._subjects)
         self._seen = SeenIds()
         self._book = EventBook()
         self._dead_share = DeadShare()
@@ -177,9 +177,7 @@ class EventStage:
                 signals=len(signals),
             )
         )
-        departures = [record_of(subject, left) for subject, left in self._departures.items()]
-        self._departures.clear()
-        return EventOutput(stretches, signals, batch.dead, duplicates, departures)
+        return EventOutput(stretches, signals, batch.dead, duplicates, self._leavers.take())
 
     def _process_stretch(self, reads: Sequence[Readable], policy: Policy) -> tuple[Stretch, list[Signal]]:
         """Events that one policy counts for, and their signals."""
@@ -206,8 +204,10 @@ class EventStage:
         return self._by(self._policies.at(self._partition, offset))[0]
 
     def due(self) -> Due:
-        """What is to be judged anew, since more is known of keys than when their uses came."""
-        return self._rejudge.due()
+        """What is to be judged anew, since more is known of keys than when their uses came; and whose owners
+        are to be told of, since more is known of keys than when they left.
+        """
+        return replace(self._rejudge.due(), departures=tuple(self._leavers.due()))
 
     def rejudge(self, due: Due, records: Sequence[SourceRecord]) -> EventOutput:
         """Judge anew what was due; `records` are those at its offsets that are still there.
@@ -217,7 +217,7 @@ class EventStage:
         reads = {read.offset: read for read in self._reader.read_batch(records) if isinstance(read, Readable)}
         signals = self._rejudge.judge(due.names, reads, self._clock())
         self._book.add_signals(len(signals))
-        return EventOutput([], signals, [], 0, [])
+        return EventOutput([], signals, [], 0, list(due.departures))
 
     def take_changes(self) -> list[StateChange]:
         """What the changelog is to be told since the last call; until then what changed is kept unpacked."""
@@ -263,12 +263,8 @@ class EventStage:
             if event.grants_role:
                 findings += self._grants.judge_grant(event, subject, judge, book)
             self._subjects.put(whose, subject)
-            if change is Change.HOLDING and subject.deleted is not None:
-                # Known here at once, and elsewhere once it is committed.
-                left = self._departures[whose] = left_at(subject)
-                mark = self._keys.mark
-                self._keys.owner_leaves(whose, left)
-                for changed in self._keys.changed_since(mark)[0] if self._keys.mark != mark else ():
+            if change is Change.HOLDING:
+                for changed in self._leavers.note(whose, subject):
                     self._grants.judge_key(changed, judge, book)
         for verdict in judge.by_access(event, key, subject):
             book.add(verdict, event)

@@ -12,6 +12,7 @@ from keytrail.stream.keys.keys import KeyDirectory
 from keytrail.stream.reading.reading import Readable
 from keytrail.stream.stages.grants import KeyGrants
 from keytrail.stream.stages.judging import Judge
+from keytrail.stream.stages.store import StateChange
 from keytrail.stream.stages.uses import Cause, KeyUses, Uses
 
 _AT_ONCE = 2_000
@@ -20,13 +21,17 @@ _OVER = "It no longer holds."
 
 @dataclass(frozen=True)
 class Due:
-    """Names of keys, and the offsets of their uses, which rise: what is to be judged anew."""
+    """Names of keys, and the offsets of their uses, which rise: what is to be judged anew.
+
+    `departures` are records of owners who turned out to have left.
+    """
 
     names: tuple[str, ...]
     offsets: tuple[int, ...]
+    departures: tuple[StateChange, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.names)
+        return bool(self.names or self.departures)
 
 
 class Rejudge:

@@ -29,7 +29,7 @@ from keytrail.stream.findings.signal_reading import Found, SignalReader
 from keytrail.stream.keys.key_feed import KeyFeed
 from keytrail.stream.policies.timeline import Timeline
 from keytrail.stream.reading.source import SourceRecord
-from keytrail.stream.stages.event_stage import EventBatch, EventStage
+from keytrail.stream.stages.event_stage import EventBatch, EventOutput, EventStage
 from keytrail.stream.stages.finding_stage import FindingStage
 from keytrail.stream.stages.rejudging import Due
 from keytrail.stream.stages.store import StateChange
@@ -314,17 +314,18 @@ class EventTask(PartitionTask):
             if not due:
                 return
             with suppress(GivenUpError):
-                signals, changes = await self._patiently(partial(self._rejudge, due))
+                output, changes = await self._patiently(partial(self._rejudge, due))
                 outgoing = [
-                    self._outbox.signals(signals),
+                    self._outbox.signals(output.signals),
+                    self._outbox.changes(DEPARTURES, BY_KEY, output.departures),
                     self._outbox.changes(SUBJECT_STATE, self.partition, changes),
                 ]
                 await self._submit(outgoing, None)
 
-    def _rejudge(self, due: Due) -> tuple[list[Signal], list[StateChange]]:
+    def _rejudge(self, due: Due) -> tuple[EventOutput, list[StateChange]]:
         again = read_again(self._context.kafka, EVENTS.name, self.partition, due.offsets)
         output = self._stage.rejudge(due, list(again))
-        return output.signals, self._stage.take_changes()
+        return output, self._stage.take_changes()
 
     def _read(self, records: Sequence[SourceRecord]) -> EventBatch:
         batch = self._stage.read(records)

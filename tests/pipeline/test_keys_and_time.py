@@ -150,3 +150,17 @@ def test_a_rotated_keys_chain_holds_its_whole_lineage(
         return {json.loads(line)["key_id"] for line in capsys.readouterr().out.splitlines()}
 
     wait_until(lambda: chain() == {"old-1", new}, lambda: str(chain()))
+
+
+def test_a_key_that_is_registered_for_somebody_who_had_left_is_an_orphan(pipeline: Pipeline) -> None:
+    """The owner lies in another partition than the uses, and left when nobody knew of a key."""
+    at = system_clock() - 72 * HOUR
+    publisher = EventPublisher(pipeline.settings)
+    publisher.publish(event(action="delete", actor_id="hr", subject="lea", occurred_at=at, recorded_at=at))
+    publisher.close(60)
+    send(pipeline, "lea-1", at=system_clock() - HOUR)
+    wait_for_state(pipeline, "unknown_key", "lea-1", "open")
+    sql = "SELECT 1 FROM events WHERE subject = 'lea'"
+    wait_until(lambda: pipeline.clickhouse.rows(sql), "the departure")
+    assert pipeline.command("keys", "issue", "--id", "lea-1", "--owner", "lea", "--kind", "human", *WHY) == 0
+    wait_for_state(pipeline, "orphaned_key", "lea-1", "open")

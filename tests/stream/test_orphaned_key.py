@@ -1,6 +1,7 @@
 """Keys that outlive their owners."""
 
 import json
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -27,8 +28,8 @@ def returns(day: int) -> Event:
     return event(action="grant", subject="erin", role="reader", reason="x", occurred_at=NOON + day * DAY)
 
 
-def found(*steps: Event | Key, policy: Policy | None = None, batch: int = 1000) -> dict[str, int]:
-    """Count by key of the findings that are open, once all is judged that is due."""
+def lived(*steps: Event | Key, policy: Policy | None = None, batch: int = 1000) -> World:
+    """A world after these steps, once all is judged that is due."""
     world = World(policy=policy, clock=lambda: NOON + 90 * DAY)
     for step in steps:
         if isinstance(step, Key):
@@ -36,11 +37,20 @@ def found(*steps: Event | Key, policy: Policy | None = None, batch: int = 1000) 
         else:
             world.send(step, batch=batch)
     world.learn()
+    return world
+
+
+def counts(world: World) -> dict[str, int]:
+    """By key, of the findings that are open."""
     return {
         entity: anomaly.count
         for (rule, entity, _), anomaly in world.current().items()
         if rule == "orphaned_key" and anomaly.status != "resolved"
     }
+
+
+def found(*steps: Event | Key, policy: Policy | None = None, batch: int = 1000) -> dict[str, int]:
+    return counts(lived(*steps, policy=policy, batch=batch))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +105,7 @@ def test_events_and_keys_may_come_in_any_order(steps: list[Event | Key]) -> None
 
 
 def test_other_partitions_are_told_who_left_and_who_is_back() -> None:
-    world = World([OWNED], clock=lambda: NOON + 90 * DAY)
+    world = World([OWNED, key("pk_2", owner="frank")], clock=lambda: NOON + 90 * DAY)
     [output] = world.send(leaves(0), leaves(0, "frank"), returns(-5))
     assert [departures.read(one.key, one.value) for one in output.departures] == [
         ("erin", NOON),
@@ -105,6 +115,74 @@ def test_other_partitions_are_told_who_left_and_who_is_back() -> None:
     assert [departures.read(one.key, one.value) for one in output.departures] == [("erin", None)]
     [output] = world.send(uses(2), returns(3))
     assert [one.value for one in output.departures] == [None]
+
+
+def test_of_those_who_own_no_key_nobody_is_told_until_they_do() -> None:
+    world = World([OWNED], clock=lambda: NOON + 90 * DAY)
+    outputs = world.send(*(leaves(0, f"made-up-{number}") for number in range(2_500)), batch=100)
+    world.learn()
+    assert [one for output in outputs for one in output.departures] == []
+    world.learn(key("pk_2", owner="made-up-7"), key("pk_3", owner="somebody"))
+    assert world.departures == [("made-up-7", NOON)]
+    world.learn(key("pk_2", owner="made-up-8", version=2))
+    assert world.departures[1:] == [("made-up-8", NOON)]
+
+
+def test_who_left_before_a_restart_and_comes_to_own_a_key_after_it_is_told() -> None:
+    before = World(clock=lambda: NOON + 90 * DAY)
+    before.send(leaves(0), leaves(0, "frank"), uses(2))
+    after = World([OWNED], clock=lambda: NOON + 90 * DAY)
+    for name, value in before.changelog:
+        after.events.restore(name, value)
+    after.adopt_log(before)
+    after.learn()
+    assert after.departures == [("erin", NOON)]
+    assert ("orphaned_key", "pk_1", "") in after.open_findings()
+
+
+def test_one_who_is_back_while_owning_no_key_owns_the_next_one_in_order() -> None:
+    world = World([OWNED], clock=lambda: NOON + 90 * DAY)
+    world.send(leaves(0))
+    world.directory.forget("pk_1")
+    world.send(returns(1))
+    world.learn(key("pk_2", owner="erin"))
+    assert world.departures == [("erin", NOON), ("erin", None)]
+    # Also where the partition has moved to a worker that heard of the return late.
+    world.directory.owner_leaves("erin", NOON)
+    world.learn(key("pk_3", owner="erin"))
+    assert world.departures[-1] == ("erin", None)
+
+
+_OWNERS = ("erin", "frank", "gina")
+_STEPS = st.one_of(
+    st.builds(lambda who, day: ("leaves", who, day), st.sampled_from(_OWNERS), st.integers(0, 9)),
+    st.builds(lambda who, day: ("returns", who, day), st.sampled_from(_OWNERS), st.integers(0, 9)),
+    st.builds(lambda who, day: ("uses", who, day), st.sampled_from(_OWNERS), st.integers(0, 20)),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(_STEPS, max_size=12), st.lists(st.sampled_from(_OWNERS), unique=True), st.integers(0, 2**32))
+def test_departures_are_no_more_than_owners_and_findings_the_same_in_any_order(
+    life: list[tuple[str, str, int]], owning: list[str], seed: int
+) -> None:
+    """Among many made-up ones, and whether keys are registered before or after their owners leave."""
+    steps: list[Event | Key] = [key(f"pk_{owner}", owner=owner) for owner in owning]
+    for what, who, day in life:
+        at = NOON + day * DAY
+        if what == "uses":
+            steps.append(event(key_id=f"pk_{who}", subject=None, actor_id="export", occurred_at=at))
+        elif what == "leaves":
+            steps.append(leaves(day, who))
+        else:
+            steps.append(event(action="grant", subject=who, role="reader", reason="x", occurred_at=at))
+    steps += [leaves(3, f"made-up-{number}") for number in range(5)]
+    chance, rows = Random(seed), []
+    for order in (steps, steps[::-1], chance.sample(steps, len(steps))):
+        world = lived(*order, batch=chance.choice([1, 3, 1000]))
+        assert {owner for owner, _ in world.departures} <= set(owning)
+        rows.append(counts(world))
+    assert rows[1:] == rows[:-1]
 
 
 def test_a_departure_of_a_later_form_is_refused() -> None:

@@ -8,6 +8,7 @@ from keytrail.schemas import avro, wire
 from keytrail.schemas.errors import SchemaError
 from keytrail.schemas.records import Anomaly, Event, Key, Micros, Signal
 from keytrail.schemas.topics import Topic
+from keytrail.stream.keys import departures
 from keytrail.stream.keys.keys import KeyDirectory
 from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
@@ -102,6 +103,7 @@ class World:
         self.anomalies: list[Anomaly] = []
         self.changelog: list[tuple[bytes, bytes | None]] = []
         self.finding_changelog: list[tuple[bytes, bytes | None]] = []
+        self.departures: list[tuple[str, Micros | None]] = []
         self._offset = 0
         self._log: dict[int, SourceRecord] = {}
 
@@ -122,6 +124,7 @@ class World:
         self._log |= {record.offset: record for record in some}
         output = self.events.process(self.events.read(some))
         self.changelog += [(change.key, change.value) for change in self.events.take_changes()]
+        self._hear(output)
         self.signal(output.signals)
         return output
 
@@ -132,7 +135,14 @@ class World:
         while due := self.events.due():
             output = self.events.rejudge(due, [self._log[offset] for offset in due.offsets])
             self.changelog += [(change.key, change.value) for change in self.events.take_changes()]
+            self._hear(output)
             self.signal(output.signals)
+
+    def _hear(self, output: EventOutput) -> None:
+        """As the feed of keys does, of all partitions."""
+        for one in output.departures:
+            self.departures.append(departures.read(one.key, one.value))
+            self.directory.owner_leaves(*self.departures[-1])
 
     def adopt_log(self, other: "World") -> None:
         """The events topic of another world, whose state was restored."""
