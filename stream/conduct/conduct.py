@@ -6,6 +6,7 @@ stands with it.
 """
 
 import json
+from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -71,31 +72,38 @@ class Conduct:
         if tally.issued_at is not None:
             self.issued_at = tally.issued_at
         for deed in tally.deeds:
-            if deed.kind == "placed":  # the same event is told as something else
+            kind = deed.kind
+            if kind == "placed":  # the same event is told as something else
                 self.stays.setdefault(deed.actor, Stays()).add(deed.action, deed.events[0])
                 continue
-            if deed.kind != "passed":  # the same event is told as a use
+            if kind != "passed":  # the same event is told as a use
                 self._use(deed)
-            if deed.kind == "given":
+            if kind == "used":
+                continue
+            if kind == "given":
                 self.given.add(deed)
-            elif deed.kind == "taken":
+            elif kind == "taken":
                 self.taken.add(deed)
-            elif deed.kind == "denied":
+            elif kind == "denied":
                 self.refused.setdefault(deed.action, Minutes()).add(deed)
-            if deed.kind in _PASSES:
+            if kind in _PASSES:
                 minutes = self.passed.setdefault(deed.action, [])
                 if (minute := deed.last // MINUTE) not in minutes:
-                    minutes.append(minute)
+                    insort(minutes, minute)
         # The first ones stay, however many come later: no rule has to see the others.
         keep_earliest(self.networks, MOST_NETWORKS)
         if len(self.actors) > MOST_ACTORS:
             by_first = sorted(self.actors, key=lambda actor: (self.actors[actor].very_first, actor))
             self.actors = {actor: self.actors[actor] for actor in by_first[:MOST_ACTORS]}
-        self.stays = {actor: stays for actor, stays in self.stays.items() if actor in self.actors}
+        if self.stays:
+            self.stays = {actor: stays for actor, stays in self.stays.items() if actor in self.actors}
 
     def _use(self, deed: Deed) -> None:
         first = deed.events[0]
-        self.actors.setdefault(deed.actor, Days()).add(first)
+        days = self.actors.get(deed.actor)
+        if days is None:
+            days = self.actors[deed.actor] = Days()
+        days.add(first)
         if deed.network is not None:
             note_first(self.networks, deed.network, first)
         if self.kind == "human":
@@ -108,7 +116,6 @@ class Conduct:
         for refused in self.refused.values():
             refused.trim()
         for minutes in self.passed.values():
-            minutes.sort()
             del minutes[:-_PASSED_KEPT]
         _keep_latest(self.refused, lambda minutes: max(minutes.by_number))
         _keep_latest(self.passed, lambda minutes: minutes[-1])

@@ -23,16 +23,18 @@ class Days:
 
     def add(self, at: Occurrence) -> None:
         day = at.occurred_at // DAY
-        place = bisect_left(self.numbers, day)
-        if place == len(self.numbers) or self.numbers[place] != day:
-            self.numbers.insert(place, day)
-        if self.very_first < 0 or day < self.very_first:
-            self.very_first = day
+        if day not in self.firsts:  # else it is known as a day
+            place = bisect_left(self.numbers, day)
+            if place == len(self.numbers) or self.numbers[place] != day:
+                self.numbers.insert(place, day)
+            if self.very_first < 0 or day < self.very_first:
+                self.very_first = day
         note_first(self.firsts, day, at)
 
     def trim(self) -> None:
         """Forget the oldest where there are too many."""
-        del self.numbers[:-KEPT]
+        if len(self.numbers) > KEPT:
+            del self.numbers[:-KEPT]
         keep_highest(self.firsts, _FIRSTS_KEPT)
 
     def before(self, day: int) -> int:

@@ -3,7 +3,10 @@
 from keytrail.schemas.records import DeedKind, Event
 
 GIVES = frozenset({"grant", "issue_key", "update_trust"})
-_TAKES = frozenset({"revoke", "revoke_key", "suspend_key"})
+_BY_ACTION: dict[str, DeedKind] = {
+    **dict.fromkeys(GIVES, "given"),
+    **dict.fromkeys(("revoke", "revoke_key", "suspend_key"), "taken"),
+}
 
 
 def kind_of(event: Event) -> DeedKind:
@@ -11,14 +14,12 @@ def kind_of(event: Event) -> DeedKind:
 
     Who deletes somebody else's account takes access away; with a role stated it is a use.
     """
-    action = event.action
-    if event.outcome == "success":
-        if action in GIVES:
-            return "given"
-        if action in _TAKES or (action == "delete" and _is_of_account(event)):
+    action, outcome = event.action, event.outcome
+    if outcome == "success":
+        if action == "delete" and _is_of_account(event):
             return "taken"
-        return "used"
-    refused = event.outcome == "denied" or (action == "login" and event.outcome == "failure")
+        return _BY_ACTION.get(action, "used")
+    refused = outcome == "denied" or (action == "login" and outcome == "failure")
     return "denied" if refused else "used"
 
 

@@ -11,7 +11,12 @@ Name = TypeVar("Name", bound=Hashable)
 def note_first(firsts: dict[Name, Occurrence], name: Name, at: Occurrence) -> None:
     """Of one name's events the earliest stays, in whichever order they come."""
     known = firsts.get(name)
-    if known is None or _order(at) < _order(known):
+    # The times tell nearly always.
+    if (
+        known is None
+        or at.occurred_at < known.occurred_at
+        or (at.occurred_at == known.occurred_at and at.event_id < known.event_id)
+    ):
         firsts[name] = at
 
 

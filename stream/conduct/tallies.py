@@ -64,24 +64,25 @@ class Tallies:
 
     def note(self, event: Event, key: Key, place: str | None = None) -> None:
         """An event by this key, which is known; the place is where it was used, if that matters."""
-        kind, at = kind_of(event), (event.occurred_at, event.event_id)
+        kind, time, action = kind_of(event), event.occurred_at, event.action
+        at = (time, event.event_id)
         if event.outcome == "success":
-            if self._refusals.succeed(key.key_id, event.action, at):
-                self._add(key, ("passed", event.occurred_at // MINUTE, event.action, "", None), at)
-        elif kind == "denied" and (success := self._refusals.refuse(key.key_id, event.action, at)):
-            self._add(key, ("passed", success[0] // MINUTE, event.action, "", None), success)
+            if self._refusals.succeed(key.key_id, action, at):
+                self._add(key, ("passed", time // MINUTE, action, "", None), at)
+        elif kind == "denied" and (success := self._refusals.refuse(key.key_id, action, at)):
+            self._add(key, ("passed", success[0] // MINUTE, action, "", None), success)
         if place is not None:
             self._note_place(event, key, place)
         # A key that states its networks is judged by those.
         address = None if key.scope_networks else event.source_ip
-        period = MINUTE
         if kind == "used":
-            period = HOUR if key.kind == "human" else DAY
-            told = (key.key_id, event.occurred_at // period, event.actor_id, address)
-            if not self._is_new(told, at):
+            period = time // (HOUR if key.kind == "human" else DAY)
+            if not self._is_new((key.key_id, period, event.actor_id, address), at):
                 return
+        else:
+            period = time // MINUTE
         network = None if address is None else network_of(address)
-        self._add(key, (kind, event.occurred_at // period, event.action, event.actor_id, network), at)
+        self._add(key, (kind, period, action, event.actor_id, network), at)
 
     def _note_place(self, event: Event, key: Key, place: str) -> None:
         at, period = (event.occurred_at, event.event_id), event.occurred_at // STAY
@@ -109,7 +110,8 @@ class Tallies:
             deeds[name] = _Open(1, at[0], [at])
             return
         deed.count += 1
-        deed.last = max(deed.last, at[0])
+        if at[0] > deed.last:
+            deed.last = at[0]
         deed.events.append(at)
         if len(deed.events) > 4 * KEEP:
             deed.events = sorted(deed.events)[:KEEP]
@@ -160,7 +162,8 @@ def _pieces(deeds: list[Deed]) -> Iterator[list[Deed]]:
 
 
 def _deed(kind: DeedKind, _period: int, action: str, actor: str, network: str | None, deed: _Open) -> Deed:
-    events = [Occurrence(*at) for at in sorted(deed.events)[:KEEP]]
+    first = deed.events if deed.count == 1 else sorted(deed.events)[:KEEP]
+    events = [Occurrence(at, event_id) for at, event_id in first]
     return Deed(kind, capped(action), capped(actor), network, deed.count, deed.last, events)
 
 

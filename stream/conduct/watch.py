@@ -6,6 +6,7 @@ from dataclasses import replace
 from keytrail.schemas.records import Signal, Tally
 from keytrail.stream.conduct import conduct
 from keytrail.stream.conduct.conduct import Conduct
+from keytrail.stream.detections.verdict import Verdict
 from keytrail.stream.findings.signals import signal_of
 from keytrail.stream.policies.policy import Policy
 from keytrail.stream.stages.judging import Judges
@@ -32,15 +33,10 @@ class ConductWatch:
         known = self._conducts.get(key_id) or Conduct(key_id)
         for tally in tallies:
             known.add(tally)
-        kinds = frozenset(deed.kind for tally in tallies for deed in tally.deeds)
-        some = tuple(event for tally in tallies for deed in tally.deeds for event in deed.events)
-        signals = [
-            signal_of(replace(verdict, evidence=verdict.evidence or some), policy.version)
-            for verdict in judge.conduct(known, kinds)
-        ]
+        verdicts = judge.conduct(known, {deed.kind for tally in tallies for deed in tally.deeds})
         known.trim()
         self._conducts.put(key_id, known)
-        return signals
+        return [signal_of(_proven(verdict, tallies), policy.version) for verdict in verdicts]
 
     def take_changes(self) -> list[StateChange]:
         return self._conducts.take_changes()
@@ -48,3 +44,11 @@ class ConductWatch:
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Take a record of the changelog, in its order."""
         self._conducts.restore(key, value)
+
+
+def _proven(verdict: Verdict, tallies: Sequence[Tally]) -> Verdict:
+    """With evidence: where it names none, all that was told."""
+    if verdict.evidence:
+        return verdict
+    some = tuple(event for tally in tallies for deed in tally.deeds for event in deed.events)
+    return replace(verdict, evidence=some)

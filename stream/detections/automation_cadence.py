@@ -29,7 +29,7 @@ def judge(conduct: Conduct, policy: Policy) -> Iterator[Verdict]:
     least, name = policy.cadence.hours, conduct.key_id
     if conduct.kind != "human" or len(conduct.hours) < least:
         return
-    busy = [hours for hours in _days(sorted(conduct.hours)) if len(hours) >= least]
+    busy = list(_busy_days(sorted(conduct.hours), least))
     if not busy:
         return
     most = max(busy, key=lambda hours: (len(hours), -hours[0]))
@@ -49,10 +49,11 @@ def judge(conduct: Conduct, policy: Policy) -> Iterator[Verdict]:
     )
 
 
-def _days(hours: list[int]) -> Iterator[list[int]]:
-    """For each hour, those of the 24 up to it in which there was use."""
+def _busy_days(hours: list[int], least: int) -> Iterator[list[int]]:
+    """For each hour, those of the 24 up to it in which there was use, where they are as many."""
     begin = 0
-    for end, hour in enumerate(hours):
+    for end, hour in enumerate(hours, 1):
         while hours[begin] <= hour - _DAY_HOURS:
             begin += 1
-        yield hours[begin : end + 1]
+        if end - begin >= least:
+            yield hours[begin:end]

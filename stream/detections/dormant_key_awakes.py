@@ -53,13 +53,18 @@ def judge(conduct: Conduct, policy: Policy) -> Iterator[Verdict]:
 
 def _latest(conduct: Conduct, least: int) -> tuple[Occurrence, int] | None:
     """The first event after the latest rest, and how many days that was."""
-    days = conduct.days
+    days, issued = conduct.days, conduct.issued_at
+    if not days.numbers:
+        return None
+    begin = days.numbers[0] if issued is None else min(days.numbers[0], issued // DAY)
+    if days.numbers[-1] - begin < least:
+        return None  # no such rest fits in
     for day in sorted(days.firsts, reverse=True):
         place = days.before(day)
         if place > 0:
             before = days.numbers[place - 1]
-        elif day == days.very_first and conduct.issued_at is not None:
-            before = conduct.issued_at // DAY
+        elif day == days.very_first and issued is not None:
+            before = issued // DAY
         else:
             continue
         if day - before >= least:

@@ -54,6 +54,7 @@ class Judge:
         # Where all of these are off, nobody has to tell what keys do.
         self.judges_conduct = any(rule.rule.name not in off for rule in CONDUCT_RULES)
         # Or when privileged ones are used, where this one is.
+        self._watched = ("watched", policy.version)  # what keys remember it by
         self._watches_rests = dormant_privileged_key.RULE.name not in off
         # And where people's keys are used, where this one is.
         self._places = None if impossible_travel.RULE.name in off else Places(policy.travel.places)
@@ -110,12 +111,11 @@ class Judge:
 
     def watches(self, key: KeyAtEvent) -> bool:
         """The same of an event's key; worked out once."""
-        if key.key is None or not key.traits.is_scoped:
+        if key.key is None:
             return False
-        name = ("watched", self.policy_version)
-        known = key.remembered.get(name)
+        known = key.remembered.get(self._watched)
         if known is None:
-            known = key.remembered[name] = self.is_watched(key.key)
+            known = key.remembered[self._watched] = key.traits.is_scoped and self.is_watched(key.key)
         return known
 
     def conduct(self, conduct: Conduct, kinds: Set[str]) -> list[Verdict]:
