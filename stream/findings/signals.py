@@ -145,7 +145,9 @@ def carrier(
 
     `name` stands where others name their rule; `times` are those of the events behind it, at least one.
     """
-    return Signal(
+    # One for nearly each hour of a key: `Signal(...)` would guard its fields against change one by one.
+    signal = object.__new__(Signal)
+    vars(signal).update(
         rule=name,
         entity_type=entity_type,
         entity=entity,
@@ -160,9 +162,13 @@ def carrier(
         last_seen=max(times),
         details={},
         policy_version=policy_version,
+        profile=None,
         tally=tally,
+        holdings=[],
+        triage=None,
         attendance=attendance,
     )
+    return signal
 
 
 def routing_key(signal: Signal) -> str:
