@@ -1,9 +1,10 @@
 """Everything that `make bench` measures, one after the other; results under `build/bench`.
 
 python -m benchmarks [stages] [pipeline] [rules] [state] [restore] [sdk] [w1] [sink] [verify] [scale]
-    [exactly_once] [questions] [latency]
+    [exactly_once] [latency]
 
-Not among them, for their length: `benchmarks.soak`, `benchmarks.outage` and `benchmarks.lifecycle`.
+Not among them, for their length: `benchmarks.questions`, `benchmarks.soak`, `benchmarks.outage`,
+`benchmarks.lifecycle` and `benchmarks.backtest`.
 """
 
 import subprocess
@@ -25,7 +26,6 @@ _OTHERS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "verify": [("benchmarks.verify",)],
     "scale": [("benchmarks.scale",)],
     "exactly_once": [("benchmarks.exactly_once",)],
-    "questions": [("benchmarks.questions",)],
     "latency": [
         ("benchmarks.latency", "--rate", "5000", "--seconds", "300"),
         ("benchmarks.latency", "--rate", "20", "--seconds", "60"),
