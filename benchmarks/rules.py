@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from benchmarks.measure import Result, keep, measure
 from keytrail.producers.simulation import Simulation
-from keytrail.schemas.records import Attendance, Event, RunNumbers, Signal
+from keytrail.schemas.records import Event, Signal
 from keytrail.stream.access.access import Change, SubjectAccess
 from keytrail.stream.conduct.tallies import Tallies
 from keytrail.stream.conduct.watch import ConductWatch
@@ -21,9 +21,8 @@ from keytrail.stream.dormancy.watch import DormancyWatch
 from keytrail.stream.keys.keys import KeyAtEvent, KeyDirectory, KeyTraits
 from keytrail.stream.policies.policy import Policy
 from keytrail.stream.policies.timeline import Timeline
-from keytrail.stream.sequences.notes import SequenceNotes
 from keytrail.stream.sequences.watch import SequenceWatch
-from keytrail.stream.silence.progress import HOUR, LATENESS
+from keytrail.stream.silence.progress import LATENESS
 from keytrail.stream.silence.reports import Reports
 from keytrail.stream.silence.watch import SilenceWatch
 from keytrail.stream.stages.judging import Judge
@@ -40,6 +39,7 @@ _FIRST = frozenset(
     }
 )
 _POLICY = Policy()
+_REPORTED = "which services report, numbers and privileged keys' uses, told"
 
 Asked = Sequence[tuple[Event, KeyAtEvent]]
 
@@ -60,17 +60,11 @@ def run() -> Iterator[Result]:
     yield measure("what keys do, told", EVENTS, lambda: lambda: _tell(squeezed))
     tallies = _tell(squeezed)
     yield measure("what keys do, judged", EVENTS, lambda: lambda: _watch(tallies))
-    yield measure("which services report, told", EVENTS, lambda: lambda: _report(squeezed))
+    yield measure(_REPORTED, EVENTS, lambda: lambda: _report(squeezed))
     reports = _report(squeezed)
     yield measure("which services report, judged", EVENTS, lambda: lambda: _miss(reports))
-    yield measure(
-        "the same, and which privileged keys are used, told", EVENTS, lambda: lambda: _use(squeezed)
-    )
-    uses = _use(squeezed)
-    yield measure("which privileged keys are used, judged", EVENTS, lambda: lambda: _lie(directory, uses))
-    yield measure("which numbers came, told", EVENTS, lambda: lambda: _number(squeezed))
-    numbers = _number(squeezed)
-    yield measure("which numbers came, judged", EVENTS, lambda: lambda: _miss_numbers(numbers))
+    yield measure("which privileged keys are used, judged", EVENTS, lambda: lambda: _lie(directory, reports))
+    yield measure("which numbers came, judged", EVENTS, lambda: lambda: _miss_numbers(reports))
     for rule in EVENT_RULES:
         yield measure(_name(rule.judge), EVENTS, lambda rule=rule: _asking(asked, [rule], frozenset()))
     for of_subject in sorted(of_subjects, key=_name):
@@ -107,11 +101,13 @@ def _watch(tallies: list[Signal]) -> None:
 
 
 def _report(asked: Asked) -> list[Signal]:
-    reports = Reports(0)
+    reports, judge = Reports(0), Judge(_POLICY)
     told = []
     for start in range(0, len(asked), _BATCH):
-        for event, _ in asked[start : start + _BATCH]:
+        for event, key in asked[start : start + _BATCH]:
             reports.note(event, event.occurred_at)
+            if key.key is not None and judge.watches(key):
+                reports.use_privileged(key.key.key_id, event, event.occurred_at)
         told += reports.signals(_POLICY.version)
         reports.take_changes()
     return told
@@ -126,46 +122,21 @@ def _miss(reports: list[Signal]) -> None:
         watch.take_changes()
 
 
-def _use(asked: Asked) -> list[Signal]:
-    reports, judge = Reports(0), Judge(_POLICY)
-    told = []
-    for start in range(0, len(asked), _BATCH):
-        for event, key in asked[start : start + _BATCH]:
-            reports.note(event, event.occurred_at)
-            if key.key is not None and judge.watches(key):
-                reports.use_privileged(key.key.key_id, event, event.occurred_at)
-        told += reports.signals(_POLICY.version)
-        reports.take_changes()
-    return told
-
-
-def _lie(directory: KeyDirectory, uses: list[Signal]) -> None:
+def _lie(directory: KeyDirectory, reports: list[Signal]) -> None:
     watch = DormancyWatch(Timeline(_POLICY), directory)
-    for signal in uses:
+    for signal in reports:
         if signal.attendance is not None:
             watch.take(signal.attendance, _POLICY.version)
             tuple(watch.judge(signal.attendance.hour - LATENESS))
         watch.take_changes()
 
 
-def _number(asked: Asked) -> list[list[RunNumbers]]:
-    notes = SequenceNotes()
-    told = []
-    for start in range(0, len(asked), _BATCH):
-        for event, _ in asked[start : start + _BATCH]:
-            notes.note(event, event.occurred_at // HOUR)
-        told += notes.take()
-        notes.take_changes()
-    return told
-
-
-def _miss_numbers(told: list[list[RunNumbers]]) -> None:
+def _miss_numbers(reports: list[Signal]) -> None:
     watch = SequenceWatch(Timeline(_POLICY), 1)
-    begin = told[0][0].hour
-    for numbers in told:
-        hour = max(one.hour for one in numbers)
-        watch.take(Attendance(0, hour, [], numbers=numbers, numbers_from=begin), _POLICY.version)
-        tuple(watch.judge(hour))
+    for signal in reports:
+        if signal.attendance is not None:
+            watch.take(signal.attendance, _POLICY.version)
+            tuple(watch.judge(signal.attendance.hour))
         watch.take_changes()
 
 
@@ -202,9 +173,9 @@ def main() -> None:
     calm_collector()  # as the worker has it
     results = list(run())
     base, first, whole = (result.cpu_s_per_100k for result in results[:3])
-    costs = [(result.stage, result.cpu_s_per_100k) for result in results[3:11]]
+    costs = [(result.stage, result.cpu_s_per_100k) for result in results[3:9]]
     whole += sum(cost for _, cost in costs)
-    costs += [(result.stage, result.cpu_s_per_100k - base) for result in results[11:]]
+    costs += [(result.stage, result.cpu_s_per_100k - base) for result in results[9:]]
     costs += [("the first rules", first - base), ("the whole catalogue", whole - base)]
     ratio = (whole - base) / (first - base)
     lines = ["| rule | CPU s per 100,000 events |", "|---|---|"]
