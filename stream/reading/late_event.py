@@ -17,7 +17,8 @@ _TEXTS = (
     *("role", "resource", "outcome", "source_ip", "producer_id"),
 )
 _NUMBERS = ("occurred_at", "recorded_at", "sequence")
-_READ_AT_ONCE = {*_TEXTS, *_NUMBERS, "attributes"}
+_NAMES = (*_TEXTS, *_NUMBERS, "attributes", "_record")
+_READ_AT_ONCE = frozenset(_NAMES)
 
 
 class LateEvent(Event):
@@ -55,16 +56,13 @@ def late_events(
     """The events of these rows, all of them sure, in order; `values` are their records'."""
     decode, read_attributes = decoder.decode, decoder.read_attributes
     text = columns.data.decode("latin-1")  # the rows' texts are ASCII
-    texts = zip(*(_texts(text, columns, name, rows) for name in _TEXTS), strict=True)
-    numbers = zip(*(columns.numbers[name][rows].tolist() for name in _NUMBERS), strict=True)
+    texts = (_texts(text, columns, name, rows) for name in _TEXTS)
+    numbers = (columns.numbers[name][rows].tolist() for name in _NUMBERS)
     attributes = _attributes(text, columns, rows, read_attributes)
-    for found, counted, some, value in zip(texts, numbers, attributes, values, strict=True):
+    records = ((decode, value) for value in values)
+    for found in zip(*texts, *numbers, attributes, records, strict=True):
         event = object.__new__(LateEvent)
-        fields_of = vars(event)
-        fields_of.update(zip(_TEXTS, found, strict=True))
-        fields_of.update(zip(_NUMBERS, counted, strict=True))
-        fields_of["attributes"] = some
-        fields_of["_record"] = (decode, value)
+        vars(event).update(zip(_NAMES, found, strict=True))
         yield event
 
 

@@ -56,6 +56,12 @@ class Came(NamedTuple):
     number: int
     service: str
 
+    def first_of(self, other: "Came") -> "Came":
+        """Both are of one hour; of partitions alike, the one that told of it before."""
+        told = other if other.partition < self.partition else self
+        first = other if (other.number, other.service) < (self.number, self.service) else self
+        return told if told is first else Came(told.partition, told.policy, first.number, first.service)
+
 
 @dataclass(slots=True)
 class Run:
@@ -80,10 +86,12 @@ class Run:
 
     def came(self, hour: int, came: Came) -> None:
         """Numbers came in this hour, or are told to be lost."""
-        known = self.hours.get(hour, came)
-        told = min(known, came, key=lambda one: one.partition)
-        first = min(known, came, key=lambda one: (one.number, one.service))
-        self.hours[hour] = Came(told.partition, told.policy, first.number, first.service)
+        known = self.hours.get(hour)
+        if known is not None:
+            came = known.first_of(came)
+            if came == known:
+                return
+        self.hours[hour] = came
         if len(self.hours) > _MOST_HOURS:
             # What came in it is decided on with the next one.
             del self.hours[min(self.hours)]
