@@ -69,7 +69,9 @@ def run(options: argparse.Namespace) -> int:
         anomalies=options.anomalies,
         own_policy=options.policy is not None,
     )
-    sign = unsigned if settings is None else simulation.signer(MasterFile(settings.masters).current())
+    sign: Sign = unsigned
+    if settings is not None and options.policy is not None:
+        sign = simulation.signer(MasterFile(settings.masters).current())
     if options.policy is not None:
         with _opened(str(options.policy)) as file:
             file.write(simulation.policy())

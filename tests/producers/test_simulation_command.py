@@ -54,6 +54,22 @@ def test_without_a_master_secret_no_company_is_sent_that_signs(
     assert not policy.exists()
 
 
+def test_a_company_that_does_not_sign_needs_no_master_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    masters = tmp_path / "masters.json"
+    masters.write_text("{}")
+    masters.chmod(0o644)  # everybody may read it, and who wants secrets of it is told so
+    monkeypatch.setenv("KEYTRAIL_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    monkeypatch.setenv("KEYTRAIL_REGISTRY_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("KEYTRAIL_CLICKHOUSE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("KEYTRAIL_SIGNING_MASTERS", str(masters))
+
+    assert main(["simulate", "--events", "3000", "--seed", "5"]) == 1
+
+    assert "registry" in capsys.readouterr().err
+
+
 def test_a_file_takes_what_is_not_sent(tmp_path: Path) -> None:
     out = tmp_path / "events.jsonl"
     flags = ["--events", "150", "--seed", "1", "--start", "2025-06-01", "--no-anomalies"]
