@@ -54,8 +54,8 @@ class Judge:
         # Where all of these are off, nobody has to tell what keys do.
         self.judges_conduct = any(rule.rule.name not in off for rule in CONDUCT_RULES)
         # Or when privileged ones are used, where this one is.
-        self._watched = ("watched", policy.version)  # what keys remember it by
         self._watches_rests = dormant_privileged_key.RULE.name not in off
+        self._watched = ("watched", policy.version)  # what keys remember it by
         # And where people's keys are used, where this one is.
         self._places = None if impossible_travel.RULE.name in off else Places(policy.travel.places)
         self._of_grants = () if orphaned_access.RULE.name in off else (orphaned_access.judge,)
