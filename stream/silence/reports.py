@@ -89,7 +89,9 @@ class Reports:
             return
         self._kept.put(_STATE, known)
         self._reached = known.reached
-        self._numbers.start(max(place[1], known.reached))
+        if known.reached != progress.NOT_YET:
+            # The time of one service alone does not count here either.
+            self._numbers.start(known.reached)
         if len(self._told) >= _MOST_TOLD:
             self._told.clear()
         self._told[place] = at

@@ -1,9 +1,9 @@
 """What partitions tell of numbers: through the topic, to one place, and of an earlier version."""
 
-from numbering import RUN, loss, numbered, told
-from reporting import others
+from numbering import RUN, loss, numbered, rows, ticks, told
+from reporting import HOUR, by_time, others, reports
 from test_triage import ADMIN, decided
-from world import World
+from world import NOON, World
 
 from keytrail.schemas import avro
 from keytrail.schemas.records import Attendance, NumberBlock, RunNumbers, Signal
@@ -54,3 +54,11 @@ def test_numbers_of_an_earlier_version_are_not_missed() -> None:
     assert tell(0, 23, 0b100000, 10) == []
     assert tell(1, 30, 0b10000000, 20) == []
     assert tell(0, 40, 0, 10) == [("job", 1)]
+
+
+def test_one_service_of_today_hides_no_hole_of_the_past_that_comes_after_it() -> None:
+    """As what `policy apply` writes does not, where an older past is read after it."""
+    world = World(clock=lambda: NOON + 10_000 * HOUR)
+    past = by_time(ticks(-60, 200), numbered([1, 2, 3, 6, 7], 50), numbered([8], 52))
+    world.send(*reports("keytrail", [5_000]), *past, batch=100)
+    assert rows(world)["job"].count == 2
