@@ -4,8 +4,6 @@ Nobody is told of subjects who own no key, so that departures are no more than o
 or made up.  Who comes to own a key later is looked up then: that a subject was deleted is in its own state.
 """
 
-from itertools import islice
-
 from keytrail.schemas.records import Micros
 from keytrail.stream.access.access import SubjectAccess
 from keytrail.stream.keys.departures import left_at, record_of
@@ -22,7 +20,7 @@ class Leavers:
         self._keys = keys
         self._subjects = subjects
         self._mark = 0
-        self._names: dict[str, None] = {}  # of keys whose owners are to be looked up
+        self._names: list[str] = []  # of keys whose owners are to be looked up, the last one first
         self._untold: dict[str, Micros | None] = {}
 
     def note(self, subject: str, access: SubjectAccess) -> list[str]:
@@ -44,14 +42,13 @@ class Leavers:
     def due(self) -> list[StateChange]:
         """The same of those whose keys were registered, or changed hands, after they left."""
         names, self._mark = self._keys.changed_since(self._mark)
-        self._names.update(dict.fromkeys(names))
-        owners: dict[str, None] = {}
-        for name in list(islice(self._names, _AT_ONCE)):
-            del self._names[name]
-            if (key := self._keys.find(name)) is not None:
-                owners[key.owner] = None
+        # What changed last comes first: after a start it would wait behind all keys.
+        self._names += reversed(names)
+        some = self._names[-_AT_ONCE:]
+        del self._names[-_AT_ONCE:]
+        keys = [key for name in reversed(some) if (key := self._keys.find(name)) is not None]
         records = []
-        for owner in owners:
+        for owner in dict.fromkeys(key.owner for key in keys):
             access = self._subjects.peek(owner)
             if access is not None and access.deleted is not None:
                 left = left_at(access)

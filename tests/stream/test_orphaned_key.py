@@ -128,6 +128,18 @@ def test_of_those_who_own_no_key_nobody_is_told_until_they_do() -> None:
     assert world.departures[1:] == [("made-up-8", NOON)]
 
 
+def test_a_key_that_comes_while_the_owners_of_all_are_looked_up_does_not_wait_for_them() -> None:
+    world = World()
+    world.send(leaves(0), leaves(0, "owner-0"), leaves(0, "owner-5999"))
+    for number in range(6_000):
+        world.directory.apply(key(f"pk_of_{number}", owner=f"owner-{number}"))
+    told = [[one.key for one in world.events.due().departures]]
+    world.directory.apply(OWNED)
+    told += [[one.key for one in world.events.due().departures] for _ in range(3)]
+    # Nor are the others forgotten for it.
+    assert told == [[b"owner-5999"], [b"erin"], [], [b"owner-0"]]
+
+
 def test_who_left_before_a_restart_and_comes_to_own_a_key_after_it_is_told() -> None:
     before = World(clock=lambda: NOON + 90 * DAY)
     before.send(leaves(0), leaves(0, "frank"), uses(2))
