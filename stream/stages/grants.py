@@ -109,6 +109,14 @@ class KeyGrants:
             self._waiting[name] = min(*later, self._waiting.get(name, _NEVER))
             self._next = min(self._next, self._waiting[name])
 
+    def look_again(self, name: str) -> None:
+        """Judge the key's grants before the next event, if it has an end: that may not have been known when
+        it was looked for keys that have.
+        """
+        if self._waiting is not None and self._ends(name) and self._store.peek(name):
+            self._waiting[name] = self._uses.reached
+            self._next = min(self._next, self._uses.reached)
+
     def _ends(self, name: str) -> list[Micros]:
         return ends_of(self._keys.named(name, Micros(0)))
 

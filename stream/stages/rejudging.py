@@ -64,6 +64,8 @@ class Rejudge:
         for name in list(self._due):
             uses = self._uses.peek(name)
             if uses is None or uses.judged_by == self._keys.record_name(name):
+                # By an earlier run, which may have waited for the key's end; word of it may have come late.
+                self._grants.look_again(name)
                 del self._due[name]
                 continue
             names.append(name)

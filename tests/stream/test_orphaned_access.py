@@ -145,6 +145,26 @@ def test_a_restarted_worker_waits_for_it_too() -> None:
     again.signal(signal for output in again.send(revokes(61)) for signal in output.signals)
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("events_before_word", [0, 1])
+def test_word_of_a_departure_may_come_late_after_a_restart(restarts: bool, events_before_word: int) -> None:
+    """The partition that tells of it is ahead: here no events were as late before the restart."""
+    world = lived(WORKS, grants(0))
+    world.directory.owner_leaves("erin", NOON + 2 * DAY)
+    world.learn()
+    if restarts:
+        before, world = world, World([OTHER, WORKS], clock=lambda: NOON + 90 * DAY)
+        for name, value in before.changelog:
+            world.events.restore(name, value)
+        world.adopt_log(before)
+    for day in range(1, 1 + events_before_word):
+        world.send(event(key_id="pk_other", occurred_at=NOON + day * DAY))
+    world.directory.owner_leaves("erin", NOON + 2 * DAY)
+    world.learn()
+    world.send(LATER)
+    assert ever(world) == {("pk_1", "owner left"): ("open", 1)}
+
+
 def test_the_owners_return_takes_it_back_and_a_worse_cause_is_told_besides() -> None:
     returns = event(action="grant", subject="erin", role="reader", reason="x", occurred_at=NOON + 5 * DAY)
     assert ever(lived(WORKS, grants(0), leaves(3), returns, batch=1)) == {("pk_1", "owner left"): ("over", 0)}
