@@ -4,14 +4,18 @@ Of those who left it knows what the topic of departures tells: of owners of keys
 That is kept for good: a key that is used long after its owner left is what is looked for.
 """
 
+from collections.abc import Collection
+
 from keytrail.schemas.records import Key, Micros
+
+_FEW = 8  # keys of an owner; a tuple of them is smallest, and to add one copies it
 
 
 class Owners:
     """Not thread-safe: its owner sees to that."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, tuple[str, ...]] = {}
+        self._keys: dict[str, tuple[str, ...] | dict[str, None]] = {}
         self._left: dict[str, Micros] = {}
 
     def link(self, before: Key | None, after: Key | None) -> None:
@@ -21,15 +25,28 @@ class Owners:
         if old == new:
             return
         if before is not None and old is not None:
-            others = tuple(key_id for key_id in self._keys[old] if key_id != before.key_id)
-            if others:
-                self._keys[old] = others
-            else:
-                del self._keys[old]
+            self._remove(old, before.key_id)
         if after is not None and new is not None:
-            self._keys[new] = (*self._keys.get(new, ()), after.key_id)
+            self._add(new, after.key_id)
 
-    def keys_of(self, owner: str) -> tuple[str, ...]:
+    def _add(self, owner: str, key_id: str) -> None:
+        known = self._keys.get(owner, ())
+        if isinstance(known, dict):
+            known[key_id] = None
+        else:
+            more = (*known, key_id)
+            self._keys[owner] = more if len(more) <= _FEW else dict.fromkeys(more)
+
+    def _remove(self, owner: str, key_id: str) -> None:
+        known = self._keys[owner]
+        if isinstance(known, dict):
+            del known[key_id]
+        else:
+            known = self._keys[owner] = tuple(other for other in known if other != key_id)
+        if not known:
+            del self._keys[owner]
+
+    def keys_of(self, owner: str) -> Collection[str]:
         return self._keys.get(owner, ())
 
     def left_at(self, owner: str) -> Micros | None:
