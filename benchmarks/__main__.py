@@ -1,7 +1,7 @@
 """Everything that `make bench` measures, one after the other; results under `build/bench`.
 
-python -m benchmarks [stages] [pipeline] [rules] [state] [restore] [sdk] [w1] [sink] [verify] [scale]
-    [exactly_once] [latency]
+python -m benchmarks [stages] [pipeline] [rules] [w1] [sink] [latency] [sdk] [state] [restore] [scale]
+    [exactly_once] [verify]
 
 Not among them, for their length: `benchmarks.questions`, `benchmarks.soak`, `benchmarks.outage`,
 `benchmarks.lifecycle` and `benchmarks.backtest`.
@@ -18,18 +18,18 @@ from benchmarks.measure import Result, keep
 # In processes of their own, so that none inherits another's memory or warm caches.
 _OTHERS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "rules": [("benchmarks.rules",)],
-    "state": [("benchmarks.state",)],
-    "restore": [("benchmarks.restore",)],
-    "sdk": [("benchmarks.sdk",)],
     "w1": [("benchmarks.w1",)],
     "sink": [("benchmarks.sink",)],
-    "verify": [("benchmarks.verify",)],
-    "scale": [("benchmarks.scale",)],
-    "exactly_once": [("benchmarks.exactly_once",)],
     "latency": [
         ("benchmarks.latency", "--rate", "5000", "--seconds", "300"),
         ("benchmarks.latency", "--rate", "20", "--seconds", "60"),
     ],
+    "sdk": [("benchmarks.sdk",)],
+    "state": [("benchmarks.state",)],
+    "restore": [("benchmarks.restore",)],
+    "scale": [("benchmarks.scale",)],
+    "exactly_once": [("benchmarks.exactly_once",)],
+    "verify": [("benchmarks.verify",)],
 }
 
 
