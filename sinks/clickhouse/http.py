@@ -26,6 +26,7 @@ _CHUNK_BYTES = 256 * 1024
 _CODE = re.compile(r"Code: (\d+)")
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)")
 _NOT_ENOUGH_SPACE = 243
+_UNKNOWN_STATUS = 319
 _DISK_IS_FULL = "No space left on device"  # as the operating system says it, whatever the code
 
 
@@ -192,6 +193,11 @@ class ClickHouse:
             return NoAnswerError(
                 f"ClickHouse at {self.url} answers with HTTP status {status} and no error code.",
                 "Look at its log, and at the proxy before it if there is one.",
+            )
+        if int(stated) == _UNKNOWN_STATUS:
+            return NoAnswerError(
+                f"ClickHouse at {self.url} cannot say whether it stored what it was sent: code {stated}.",
+                "See whether its disk is full, and look at its log.",
             )
         names = _NAME.findall(said)
         return RefusedError(int(stated), names[-1] if names else "unnamed", said.strip())

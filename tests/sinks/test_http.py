@@ -53,6 +53,7 @@ def test_nobody_listens() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345",
         b"not http at all\r\n\r\n",
         http("502 Bad Gateway", "<html>upstream</html>"),
+        http("500 Internal Server Error", "Code: 319. DB::Exception: (UNKNOWN_STATUS_OF_INSERT)"),
     ],
 )
 def test_no_answer_that_says_what_became_of_it(answer: bytes) -> None:

@@ -5,6 +5,10 @@ the place of its sources, and every read of it fails.  The sources stay on disk 
 (`old_parts_lifetime`).  An engine that is opened anew sets the broken part aside and has the rows of its
 sources again; `tests/faults/test_full_disk.py` shows it.  The old one must not be closed in an orderly way:
 that would remove the sources.
+
+It does the same with the part of an INSERT, reports success, and that part has no sources: its rows are gone
+once the engine is opened anew.  So no write is acknowledged that ends while the disk is full, and none begins
+before the new engine is there: of what the old one says is stored, nobody knows what is.
 """
 
 import logging
@@ -27,7 +31,7 @@ _EXIT_CODE = 75  # what sysexits.h calls a failure that passes
 
 
 class Mender:
-    """Hears of errors and, once the disk has room again, ends the process at once, as a kill would.
+    """Sees that the disk is full and, once it has room again, ends the process at once, as a kill would.
 
     Its supervisor starts the next one.  Thread-safe.
     """
@@ -47,11 +51,32 @@ class Mender:
         ):
             self._wanted.set()
 
+    def before_writing(self) -> None:
+        """Raises `EngineError` where this engine takes nothing more."""
+        if self._wanted.is_set():
+            raise EngineError.of(
+                ErrorCode.NOT_ENOUGH_SPACE,
+                "The disk was full, and the engine is started anew once there is room.",
+            )
+
+    def after_writing(self) -> None:
+        """Raises `EngineError` where nobody can say whether what was written will stay."""
+        if not self._has_room():
+            self._wanted.set()
+        if self._wanted.is_set():
+            raise EngineError.of(
+                ErrorCode.UNKNOWN_STATUS_OF_INSERT,
+                "There was no disk space left when this ended. "
+                "What of it is stored can be seen once there is room and the engine was started anew.",
+            )
+
     def _has_room(self) -> bool:
         return shutil.disk_usage(self._folder).free >= _ROOM_BYTES
 
     def _run(self) -> None:
-        self._wanted.wait()
+        while not self._wanted.wait(_LOOK_S):
+            if not self._has_room():  # a merge may be cut off, and nobody hears of it
+                self._wanted.set()
         pause = threading.Event()
         while not self._has_room():
             pause.wait(_LOOK_S)

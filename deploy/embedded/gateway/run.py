@@ -14,6 +14,7 @@ from keytrail.deploy.embedded.gateway.config import MIB, GatewayConfig
 from keytrail.deploy.embedded.gateway.engine import Engine, EngineConnection, Outcome
 from keytrail.deploy.embedded.gateway.errors import EngineError, ErrorCode
 from keytrail.deploy.embedded.gateway.form import ExternalTable, external_tables
+from keytrail.deploy.embedded.gateway.mending import Mender
 from keytrail.deploy.embedded.gateway.request import QueryRequest
 from keytrail.deploy.embedded.gateway.restriction import restrict
 from keytrail.deploy.embedded.gateway.session import Sessions
@@ -88,9 +89,10 @@ class Running:
 class Runner:
     """Runs statements for one gateway; used on one event loop."""
 
-    def __init__(self, engine: Engine, sessions: Sessions, config: GatewayConfig) -> None:
+    def __init__(self, engine: Engine, sessions: Sessions, mender: Mender, config: GatewayConfig) -> None:
         self._engine = engine
         self._sessions = sessions
+        self._mender = mender
         self._config = config
         self._readers = _Lane("reader", config.readers)
         self._writers = _Lane("writer", config.writers)
@@ -201,6 +203,20 @@ class Runner:
             job.release()
 
     def _execute(self, connection: EngineConnection, job: _Job) -> Outcome:
+        statement = job.body.statement
+        if isinstance(statement, Query) and (statement.has_result or statement.changes_session):
+            return self._run(connection, job)
+        self._mender.before_writing()
+        try:
+            return self._run(connection, job)
+        except EngineError as error:
+            self._mender.hear(error)
+            raise
+        finally:
+            # Whatever came of it: of an INSERT into several months some parts may be there.
+            self._mender.after_writing()
+
+    def _run(self, connection: EngineConnection, job: _Job) -> Outcome:
         statement, request = job.body.statement, job.request
         note = f"\n-- {job.marker}".encode()
         if not isinstance(statement, Query):

@@ -47,8 +47,9 @@ def serve(config: GatewayConfig) -> None:
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         _LOG.info("ClickHouse %s on http://%s:%d, data in %s", engine.version, shown, port, config.data_dir)
-        runner = Runner(engine, sessions, config)
-        handler = Handler(config, runner, Mender(config.data_dir), engine.timezone)
+        mender = Mender(config.data_dir)
+        runner = Runner(engine, sessions, mender, config)
+        handler = Handler(config, runner, mender, engine.timezone)
         _Server(config, handler, runner).run(sockets=[listener])
     _LOG.info("closed the data in %s", config.data_dir)
 
