@@ -21,15 +21,15 @@ class Costs:
     CPU is in seconds for 100,000 events on a core of that machine; sizes are bytes an event, on disk.
     """
 
-    worker_cpu: float = 4.0
-    broker_cpu: float = 1.4
+    worker_cpu: float = 15.0
+    broker_cpu: float = 2.4
     transaction_cpu: float = 0.005
-    sink_cpu: float = 0.45
-    clickhouse_cpu: float = 2.0
-    kafka_bytes: float = 360.0
-    table_bytes: float = 79.0
+    sink_cpu: float = 0.8
+    clickhouse_cpu: float = 5.7
+    kafka_bytes: float = 534.0
+    table_bytes: float = 85.0
     state_bytes: float = 825.0
-    restored_per_s: float = 600_000.0
+    restored_per_s: float = 300_000.0
     takeover_s: float = 8.6
 
 
