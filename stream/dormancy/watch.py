@@ -67,9 +67,9 @@ class DormancyWatch(KeepsState):
     def judge(self, until: int) -> Iterator[Signal]:
         """What is found of the days before the hour `until`; of that all is known."""
         known, end = self._known_days(), until // HOURS
-        # Of state from before this rule hours are known, but no policy of them.
         is_first = known.judged == NOT_YET
         judged = known.first if is_first else known.judged
+        # Of state from before this rule hours are known, but no policy of them.
         if judged is None or end <= judged or not known.policies:
             return
         for day in range(judged + 1, end + 1):

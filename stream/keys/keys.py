@@ -171,7 +171,8 @@ class KeyDirectory:
 
     def left_at(self, owner: str) -> Micros | None:
         """When the owner left, as far as that is known; None for one who is there."""
-        return self._owners.left_at(owner)
+        with self._lock:
+            return self._owners.left_at(owner)
 
     @property
     def mark(self) -> int:

@@ -43,7 +43,11 @@ def test_no_write_that_ends_on_a_full_disk_is_acknowledged(tmp_path: Path) -> No
         ThreadPoolExecutor() as threads,
     ):
         gateway.sql("CREATE TABLE t (n UInt8) ENGINE = Memory")
-        under_way = threads.submit(gateway.send, "", b"INSERT INTO t SELECT sleep(3)")
+        under_way = threads.submit(
+            gateway.send,
+            "",
+            b"INSERT INTO t SELECT sleepEachRow(3) FROM numbers(5) SETTINGS max_block_size = 1",
+        )
         wait_until(
             lambda: gateway.sql("SELECT count() FROM system.processes WHERE query LIKE 'INSERT%'") != "0\n"
         )
